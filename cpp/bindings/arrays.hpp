@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Array border: read-only views in, adopted vectors out (no copies), Ctrl-C poll.
+#pragma once
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "immunodose/core/error.hpp"
+#include "immunodose/core/parallel.hpp"
+
+namespace immunodose::bindings {
+namespace py = pybind11;
+
+using DoubleArray = py::array_t<double, py::array::c_style | py::array::forcecast>;
+using Int64Array = py::array_t<std::int64_t, py::array::c_style | py::array::forcecast>;
+
+template <class T>
+std::span<const T> view(const py::array_t<T, py::array::c_style | py::array::forcecast>& array) {
+  return {array.data(), static_cast<std::size_t>(array.size())};
+}
+
+template <class T>
+void require_size(std::span<const T> values, std::size_t size, const char* name) {
+  if (values.size() != size) {
+    throw InputError(std::string(name) + ": got " + std::to_string(values.size()) +
+                     " values, expected " + std::to_string(size));
+  }
+}
+
+// Hands a vector to NumPy without copying.
+template <class T>
+py::array_t<T> adopt(std::vector<T>&& values, std::vector<py::ssize_t> shape) {
+  auto owner = std::make_unique<std::vector<T>>(std::move(values));
+  T* const data = owner->data();
+  py::capsule capsule(owner.get(), [](void* p) { delete static_cast<std::vector<T>*>(p); });
+  owner.release();
+  return py::array_t<T>(std::move(shape), data, capsule);
+}
+
+template <class T>
+py::array_t<T> adopt(std::vector<T>&& values) {
+  const auto size = static_cast<py::ssize_t>(values.size());
+  return adopt(std::move(values), {size});
+}
+
+// For kernels that run with the GIL released: takes it, asks for signals, gives it back.
+inline StopPoll python_stop_poll() {
+  return [] {
+    const py::gil_scoped_acquire gil;
+    return PyErr_CheckSignals() != 0;
+  };
+}
+
+}  // namespace immunodose::bindings

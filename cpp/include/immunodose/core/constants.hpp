@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Constants with unit and reference. Internal units: um, keV, s, ng, Gy, Bq.
+#pragma once
+#include <numbers>
+
+namespace immunodose::constants {
+
+inline constexpr double pi = std::numbers::pi;
+
+// 1 keV = 1.602176634e-16 J, exact [SI Brochure, 9th edition, 2019].
+inline constexpr double joule_per_keV = 1.602176634e-16;
+
+// 1 ng = 1e-12 kg, so 1 keV in 1 ng is this many gray.
+inline constexpr double gray_ng_per_keV = joule_per_keV / 1e-12;
+
+// 1 um3 of water of 1 g/cm3 weighs 1e-3 ng.
+inline constexpr double ng_per_um3_at_unit_density = 1e-3;
+
+// Electron rest energy in keV [CODATA 2018].
+inline constexpr double electron_rest_energy_keV = 510.99895;
+
+}  // namespace immunodose::constants

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One random stream per (root, stage, history): a history never depends on another,
+// so any one can be re-run alone and thread counts cannot change results.
+#pragma once
+#include <cmath>
+#include <cstdint>
+
+#include "immunodose/core/philox.hpp"
+
+namespace immunodose {
+
+// One id per random process. Add at the end; never reuse or renumber (it changes results).
+enum class Stage : std::uint32_t {
+  packing_moves = 1,
+};
+
+class Stream {
+ public:
+  Stream(std::uint64_t root, Stage stage, std::uint64_t history)
+      : key_{static_cast<std::uint32_t>(root), static_cast<std::uint32_t>(root >> 32)},
+        counter_{0, static_cast<std::uint32_t>(stage), static_cast<std::uint32_t>(history),
+                 static_cast<std::uint32_t>(history >> 32)} {}
+
+  std::uint32_t next_word() {
+    if (used_ == 4) {
+      block_ = philox4x32(counter_, key_);
+      ++counter_[0];
+      used_ = 0;
+    }
+    return block_[used_++];
+  }
+
+  // Uniform in the open interval (0, 1), 53 random bits.
+  double uniform() {
+    const std::uint64_t high = next_word() >> 5;
+    const std::uint64_t low = next_word() >> 6;
+    return (static_cast<double>(high * 67108864U + low) + 0.5) * 0x1p-53;
+  }
+
+ private:
+  PhiloxKey key_;
+  PhiloxCounter counter_;
+  PhiloxCounter block_{};
+  std::size_t used_ = 4;
+};
+
+}  // namespace immunodose

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Cellular dosimetry and immune-mediated kill for radiopharmaceutical therapy.
+
+Public names are loaded on first use, so `import immunodose` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from immunodose._version import __version__
+
+_PUBLIC: dict[str, str] = {
+    # name -> module that defines it
+    "emissions": "immunodose.data.nuclides",
+    "emissions_from_csv": "immunodose.data.nuclides",
+    "point_kernel": "immunodose.physics",
+    "s_values": "immunodose.transport",
+    "s_values_alpha": "immunodose.transport",
+    "s_values_electron": "immunodose.transport",
+    "hit_statistics": "immunodose.hits",
+    "label": "immunodose.source",
+    "biokinetics": "immunodose.source",
+    "absorbed_dose": "immunodose.population",
+    "survival": "immunodose.response",
+    "mhc1_expression": "immunodose.immune",
+    "kill_probability": "immunodose.immune",
+    "summary": "immunodose.summarize",
+    "simulate_host": "immunodose.systemic",
+    "Scenario": "immunodose.scenario",
+    "run": "immunodose.scenario",
+    "parameters": "immunodose.data.parameters",
+    "save": "immunodose.io",
+    "load": "immunodose.io",
+}
+
+_MODULES = ("cells", "errors", "testing")
+
+__all__ = ["__version__", *_PUBLIC, *_MODULES]
+
+if TYPE_CHECKING:
+    from immunodose import cells as cells
+    from immunodose import errors as errors
+    from immunodose import testing as testing
+    from immunodose.data.nuclides import emissions as emissions
+    from immunodose.data.nuclides import emissions_from_csv as emissions_from_csv
+    from immunodose.data.parameters import parameters as parameters
+    from immunodose.hits import hit_statistics as hit_statistics
+    from immunodose.immune import kill_probability as kill_probability
+    from immunodose.immune import mhc1_expression as mhc1_expression
+    from immunodose.io import load as load
+    from immunodose.io import save as save
+    from immunodose.physics import point_kernel as point_kernel
+    from immunodose.population import absorbed_dose as absorbed_dose
+    from immunodose.response import survival as survival
+    from immunodose.scenario import Scenario as Scenario
+    from immunodose.scenario import run as run
+    from immunodose.source import biokinetics as biokinetics
+    from immunodose.source import label as label
+    from immunodose.summarize import summary as summary
+    from immunodose.systemic import simulate_host as simulate_host
+    from immunodose.transport import s_values as s_values
+    from immunodose.transport import s_values_alpha as s_values_alpha
+    from immunodose.transport import s_values_electron as s_values_electron
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"immunodose.{name}")
+    raise AttributeError(f"module 'immunodose' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The one place of the version; pyproject.toml reads it."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Every variable that can stand in a Dataset, declared once: dims, units, meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from immunodose.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import xarray as xr
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One declared variable; `dims` are the largest set, each optional unless required."""
+
+    units: str
+    long_name: str
+    dims: tuple[str, ...]
+
+
+_RESPONSE = ("arm", "replicate", "cell", "time")
+
+VARIABLES: dict[str, Variable] = {
+    # coordinates
+    "x": Variable("um", "x coordinate of the cell center", ("cell",)),
+    "y": Variable("um", "y coordinate of the cell center", ("cell",)),
+    "z": Variable("um", "z coordinate of the cell center", ("cell",)),
+    "cell": Variable("1", "cell number", ("cell",)),
+    "time": Variable("d", "time after administration", ("time",)),
+    "distance": Variable("um", "center-to-center distance of source and target", ("distance",)),
+    "radius": Variable("um", "radial distance from a point source", ("radius",)),
+    "specific_energy": Variable(
+        "Gy", "specific energy", ("specific_energy", "arm", "cell", "target", "emission")
+    ),
+    "moment": Variable("1", "order of the moment of the specific energy per decay", ("moment",)),
+    # cells
+    "cell_radius": Variable("um", "cell radius", ("cell",)),
+    "nucleus_radius": Variable("um", "radius of the nucleus", ("cell",)),
+    "cell_type": Variable("1", "cell type", ("cell",)),
+    "antigen": Variable("1", "relative expression of the targeted antigen", ("arm", "cell")),
+    "mhc1_baseline": Variable(
+        "1", "surface MHC-I before treatment in molecules per cell", ("arm", "cell")
+    ),
+    # nuclear data
+    "energy": Variable("keV", "emission energy (mean of the bin if continuous)", ("line",)),
+    "yield_per_decay": Variable("1", "yield per decay of the parent", ("line",)),
+    "emission": Variable("1", "emission class", ("line",)),
+    "line_nuclide": Variable("1", "nuclide that emits the line", ("line",)),
+    "continuous": Variable("1", "whether the line is a bin of a continuous spectrum", ("line",)),
+    "decays_per_parent_decay": Variable(
+        "1", "decays of each member of the chain per decay of the parent", ("member",)
+    ),
+    # S values and kernels
+    "s_value": Variable(
+        "Gy Bq-1 s-1", "absorbed dose to the target per decay in the source",
+        ("target", "source", "distance", "emission"),
+    ),
+    "energy_per_decay": Variable("keV", "mean emitted energy per decay", ("emission",)),
+    "energy_not_scored": Variable(
+        "keV", "mean energy per decay that this physics model does not transport", ("emission",)
+    ),
+    "energy_fraction_within": Variable(
+        "1", "fraction of the emitted energy deposited within the radius", ("radius", "emission")
+    ),
+    "dose_kernel": Variable(
+        "Gy", "absorbed dose per decay at the radius from a point source", ("radius", "emission")
+    ),
+    # hits
+    "hits_per_decay": Variable("1", "mean alpha traversals of the nucleus per decay", ("source",)),
+    "hit_probability_per_decay": Variable(
+        "1", "probability that a decay hits the nucleus at least once", ("source",)
+    ),
+    "frequency_mean_specific_energy": Variable(
+        "Gy", "frequency-mean specific energy", ("source", "per")
+    ),
+    "dose_mean_specific_energy": Variable("Gy", "dose-mean specific energy", ("source", "per")),
+    "specific_energy_density": Variable(
+        "Gy-1", "probability density of the specific energy of one traversal",
+        ("source", "specific_energy"),
+    ),
+    "hit_mean": Variable("1", "expected alpha traversals of the nucleus", ("arm", "cell")),
+    "hit_decay_moment": Variable(
+        "1",
+        "sum over decays of E[z^k; hit], z in Gy: k=0 decays that hit, k=1 alpha dose in Gy",
+        ("arm", "cell", "moment"),
+    ),
+    "unhit_probability": Variable(
+        "1", "probability that no alpha hits the nucleus", ("arm", "cell")
+    ),
+    # activity
+    "time_integrated_activity": Variable(
+        "Bq s", "time-integrated activity (number of decays)", ("nuclide", "cell", "source")
+    ),
+    "medium_time_integrated_activity_concentration": Variable(
+        "Bq s um-3", "time-integrated activity concentration of the medium", ("nuclide",)
+    ),
+    "retention": Variable(
+        "1", "fraction of decays of a progeny nuclide that stay at the site of the parent",
+        ("nuclide", "progeny"),
+    ),
+    "activity_rate_constant": Variable(
+        "s-1", "effective rate constant of the activity",
+        ("nuclide", "compartment", "cell", "source", "exponential"),
+    ),
+    "activity_amplitude": Variable(
+        "Bq g-1", "activity concentration extrapolated to time zero",
+        ("nuclide", "compartment", "exponential"),
+    ),
+    "time_integrated_activity_concentration": Variable(
+        "Bq s g-1", "time-integrated activity concentration", ("nuclide", "compartment")
+    ),
+    "administered_activity": Variable("Bq", "administered activity", ("arm",)),
+    # dose
+    "absorbed_dose": Variable(
+        "Gy", "absorbed dose",
+        ("arm", "cell", "nuclide", "target", "emission", "origin"),
+    ),
+    "organ_absorbed_dose": Variable("Gy", "mean absorbed dose of the organ", ("arm", "organ")),
+    "let_dose_mean": Variable("keV um-1", "dose-mean LET", ("cell", "target")),
+    # response
+    "survival_probability": Variable("1", "probability to survive radiation", _RESPONSE),
+    "bed": Variable("Gy", "biologically effective dose", ("arm", "cell")),
+    "eqd2": Variable("Gy", "equivalent dose in 2 Gy fractions", ("arm", "cell")),
+    "rbe_weighted_dose": Variable("Gy", "RBE-weighted dose of equal survival", ("arm", "cell")),
+    "lea_catcheside_g": Variable("1", "Lea-Catcheside dose protraction factor", ("arm", "time")),
+    "outside_validity": Variable(
+        "1", "whether the dose lies beyond the data behind the parameter set", ("arm", "cell")
+    ),
+    "mhc1_surface": Variable("1", "surface MHC-I in molecules per cell", _RESPONSE),
+    "pmhc_surface": Variable(
+        "1", "surface complexes of MHC-I with a recognized peptide per cell", _RESPONSE
+    ),
+    "kill_probability_radiation": Variable(
+        "1", "net probability of death by radiation", _RESPONSE
+    ),
+    "kill_probability_immune": Variable("1", "net probability of death by CD8 T cells", _RESPONSE),
+    "kill_probability": Variable("1", "probability of death by radiation or immune", _RESPONSE),
+    "kill_fraction_radiation": Variable(
+        "1", "probability that radiation is the first cause of death", _RESPONSE
+    ),
+    "kill_fraction_immune": Variable(
+        "1", "probability that CD8 T cells are the first cause of death", _RESPONSE
+    ),
+    "surviving_fraction": Variable(
+        "1", "surviving fraction of the tumor cells", ("arm", "replicate", "time")
+    ),
+    "tumor_control_probability": Variable(
+        "1", "probability that no clonogen survives", ("arm", "replicate", "time")
+    ),
+    # host
+    "lymphocyte_count": Variable(
+        "1", "lymphocytes relative to the untreated host",
+        ("arm", "subset", "compartment", "time"),
+    ),
+    "white_cell_count": Variable(
+        "1", "white blood cells relative to the untreated host", ("arm", "time")
+    ),
+    "white_cell_nadir": Variable(
+        "1", "lowest white blood cell count relative to the untreated host", ("arm",)
+    ),
+    "effector_supply": Variable(
+        "1", "supply of effector CD8 T cells relative to the undepleted host", ("arm", "time")
+    ),
+    "effector_to_target_ratio": Variable(
+        "1", "effector CD8 T cells per tumor cell in the tumor", ("arm", "time")
+    ),
+}
+
+
+def attributes(name: str) -> dict[str, str]:
+    """Return `units` and `long_name` of a declared variable."""
+    try:
+        variable = VARIABLES[name]
+    except KeyError:
+        raise InputError(f"variable {name!r} is not declared in immunodose.schema.") from None
+    return {"units": variable.units, "long_name": variable.long_name}
+
+
+def data_array(name: str, dims: tuple[str, ...], values: npt.ArrayLike, **attrs: Any) -> xr.Variable:
+    """Make one declared variable with its attributes; unknown names and dims are errors."""
+    import xarray as xr
+
+    declared = VARIABLES.get(name)
+    if declared is not None:
+        unexpected = [dim for dim in dims if dim not in declared.dims]
+        if unexpected:
+            raise InputError(f"variable {name!r} has no dims {unexpected} (schema: {declared.dims}).")
+    return xr.Variable(dims, np.asarray(values), {**attributes(name), **attrs})
+
+
+def build(
+    variables: Mapping[str, tuple[tuple[str, ...], npt.ArrayLike]],
+    *,
+    coords: Mapping[str, Any] | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Build a Dataset of declared variables, each with `units` and `long_name`.
+
+    `coords` maps a name to label values (strings) or to `(dims, values)`.
+    """
+    import xarray as xr
+
+    built_coords: dict[str, Any] = {}
+    for name, value in (coords or {}).items():
+        if name in VARIABLES and not isinstance(value, xr.Variable):
+            dims, values = value if isinstance(value, tuple) else ((name,), value)
+            declared = attributes(name) if np.asarray(values).dtype.kind in "fiu" else {}
+            built_coords[name] = xr.Variable(dims, np.asarray(values), declared)
+        else:
+            built_coords[name] = value
+    return xr.Dataset(
+        {name: data_array(name, dims, values) for name, (dims, values) in variables.items()},
+        coords=built_coords,
+        attrs=dict(attrs or {}),
+    )
+
+
+def validate(dataset: xr.Dataset) -> None:
+    """Raise InputError if a variable lacks units, long_name, or disagrees with the schema."""
+    for name, variable in dataset.variables.items():
+        declared = VARIABLES.get(str(name))
+        if declared is None or variable.dtype.kind not in "fiub":
+            continue
+        if variable.attrs.get("units") != declared.units:
+            raise InputError(
+                f"variable {name!r} has units {variable.attrs.get('units')!r} "
+                f"(schema: {declared.units!r})."
+            )
+        if "long_name" not in variable.attrs:
+            raise InputError(f"variable {name!r} has no long_name.")

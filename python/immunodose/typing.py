@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Type aliases of the public functions."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+FloatLike: TypeAlias = float | npt.ArrayLike
+Attrs: TypeAlias = dict[str, Any]
+
+Target: TypeAlias = Literal["nucleus", "cytoplasm", "membrane", "cell"]
+Source: TypeAlias = Literal["nucleus", "cytoplasm", "membrane", "cell"]
+Emission: TypeAlias = Literal["alpha", "recoil", "beta", "auger_ce", "photon"]
+Physics: TypeAlias = Literal["mird"]
+
+TARGETS: tuple[Target, ...] = ("nucleus", "cytoplasm", "membrane", "cell")
+SOURCES: tuple[Source, ...] = ("nucleus", "cytoplasm", "membrane")
+EMISSIONS: tuple[Emission, ...] = ("alpha", "recoil", "beta", "auger_ce", "photon")
+ORIGINS: tuple[str, ...] = ("self", "cross")
