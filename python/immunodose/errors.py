@@ -7,6 +7,9 @@ why, and what to do.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class ImmunodoseError(Exception):
     """Base of every error that immunodose raises on purpose."""
@@ -46,3 +49,16 @@ class ValidityWarning(UserWarning):
 
 class ConvergenceWarning(UserWarning):
     """A result is less certain than asked for."""
+
+
+def did_you_mean(given: object, allowed: Iterable[str]) -> str:
+    """Return `" Did you mean 'x'?"` for the closest allowed name, or an empty string.
+
+    Examples
+    --------
+    >>> did_you_mean("nucles", ["nucleus", "membrane"])
+    " Did you mean 'nucleus'?"
+    """
+    folded = {name.casefold(): name for name in allowed}
+    close = difflib.get_close_matches(str(given).casefold(), list(folded), n=1, cutoff=0.6)
+    return f" Did you mean {folded[close[0]]!r}?" if close else ""

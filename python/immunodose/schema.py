@@ -156,6 +156,12 @@ VARIABLES: dict[str, Variable] = {
     "tumor_control_probability": Variable(
         "1", "probability that no clonogen survives", ("arm", "replicate", "time")
     ),
+    # parameter sets
+    "value": Variable("1", "value in the unit named by the variable unit", ("parameter",)),
+    "range_low": Variable("1", "lowest plausible value, in the same unit", ("parameter",)),
+    "range_high": Variable("1", "highest plausible value, in the same unit", ("parameter",)),
+    "overridden": Variable("1", "whether the value replaces that of the set", ("parameter",)),
+    "n_assumed": Variable("1", "number of values that are assumed", ("set",)),
     # host
     "lymphocyte_count": Variable(
         "1", "lymphocytes relative to the untreated host",
