@@ -84,10 +84,7 @@ void parallel_for(std::int64_t n_items, std::int64_t block_size, int n_threads,
   const std::int64_t n_blocks = (n_items + block_size - 1) / block_size;
   run_blocks(
       n_blocks, n_threads,
-      [&](std::int64_t b) {
-        body(b * block_size, std::min(n_items, (b + 1) * block_size));
-      },
-      stop);
+      [&](std::int64_t b) { body(b * block_size, std::min(n_items, (b + 1) * block_size)); }, stop);
 }
 
 }  // namespace immunodose
