@@ -3,6 +3,8 @@
 
 namespace immunodose::bindings {
 
-void register_physics(py::module_& /*physics*/) {}
+void register_decay_chain(py::module_& physics);
+
+void register_physics(py::module_& physics) { register_decay_chain(physics); }
 
 }  // namespace immunodose::bindings

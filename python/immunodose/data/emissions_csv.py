@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A user's own spectrum from a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from immunodose.errors import FileError, InputError
+from immunodose.provenance import base_attrs
+from immunodose.schema import build
+from immunodose.typing import EMISSIONS
+
+if TYPE_CHECKING:
+    import os
+
+    import xarray as xr
+
+_REQUIRED = ("energy_keV", "yield_per_decay", "emission")
+_OPTIONAL = ("continuous", "nuclide")
+_TRUE_FALSE = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0, "": 0}
+
+Row = tuple[int, dict[str, str]]
+
+
+def emissions_from_csv(path: str | os.PathLike[str], *, nuclide: str | None = None) -> xr.Dataset:
+    """Read an emission spectrum from a CSV file.
+
+    Parameters
+    ----------
+    path
+        File with a header line and the columns ``energy_keV`` (> 0), ``yield_per_decay`` (>= 0,
+        per decay of the parent, chain included if it is wanted), ``emission`` (alpha, recoil,
+        beta, auger_ce, photon); optional ``continuous`` (0 or 1) and ``nuclide`` (which member of
+        the chain emits the line). Lines in any order; lines that start with ``#`` are comments.
+    nuclide
+        Label of the spectrum; None takes the first ``nuclide`` of the file, else the file's stem.
+
+    Returns
+    -------
+    Dataset
+        As of `emissions`, without ``decays_per_parent_decay``.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read.
+    InputError
+        For a missing or unknown column, an empty table, a negative or non-finite number, an
+        unknown emission class; each names the row.
+
+    Notes
+    -----
+    The numbers are used as they are: no half-life, no chain, no renormalization.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "line.csv"
+    >>> _ = file.write_text("energy_keV,yield_per_decay,emission\\n5000,1,alpha\\n")
+    >>> emissions_from_csv(file, nuclide="demo").attrs["nuclide"]
+    'demo'
+    """
+    file = Path(path)
+    rows = _read_rows(file)
+    where = file.name
+    energy = np.array([_number(where, row, "energy_keV") for row in rows])
+    yields = np.array([_number(where, row, "yield_per_decay") for row in rows])
+    _check_energies(where, rows, energy, yields)
+    named = [row["nuclide"] for _, row in rows if row.get("nuclide")]
+    label = nuclide if nuclide is not None else (named[0] if named else file.stem)
+    if not label.strip():
+        raise InputError("nuclide is empty (it labels the spectrum). Give a name.")
+    return build(
+        {
+            "energy": (("line",), energy),
+            "yield_per_decay": (("line",), yields),
+            "emission": (("line",), np.array([_emission(where, row) for row in rows])),
+            "line_nuclide": (
+                ("line",),
+                np.array([row.get("nuclide") or label for _, row in rows], dtype=np.str_),
+            ),
+            "continuous": (
+                ("line",),
+                np.array([_flag(where, row) for row in rows], dtype=np.int8),
+            ),
+        },
+        attrs=base_attrs(
+            nuclide=label, data_source=f"file {file.name}", chain=0, photon_local_below_keV=1.0
+        ),
+    )
+
+
+def _read_rows(file: Path) -> list[Row]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(
+            f"cannot read emissions from {str(file)!r} ({error}). Check the path; the file must be "
+            "UTF-8 text."
+        ) from error
+    numbered = [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), start=1)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if not numbered:
+        raise InputError(f"{file.name} is empty (no header, no rows). Columns: {_REQUIRED}.")
+    header = [name.strip() for name in next(csv.reader([numbered[0][1]]))]
+    _check_header(file.name, header)
+    rows: list[Row] = []
+    for number, line in numbered[1:]:
+        cells = [cell.strip() for cell in next(csv.reader([line]))]
+        if len(cells) != len(header):
+            raise InputError(
+                f"{file.name}, row {number}: {len(cells)} cells, but the header has {len(header)} "
+                "columns. Correct the row (quote a comma inside a cell)."
+            )
+        rows.append((number, dict(zip(header, cells, strict=True))))
+    if not rows:
+        raise InputError(f"{file.name} has a header but no rows. Add at least one emission.")
+    return rows
+
+
+def _check_header(where: str, header: list[str]) -> None:
+    allowed = _REQUIRED + _OPTIONAL
+    for name in header:
+        if name not in allowed or header.count(name) > 1:
+            problem = "appears twice" if name in allowed else "is unknown"
+            raise InputError(
+                f"{where}: column {name!r} {problem}.{_did_you_mean(name, allowed)} "
+                f"Columns: {', '.join(allowed)}."
+            )
+    for name in _REQUIRED:
+        if name not in header:
+            raise InputError(
+                f"{where}: column {name!r} is missing (found: {', '.join(header)}). Add it."
+            )
+
+
+def _number(where: str, row: Row, column: str) -> float:
+    number, cells = row
+    try:
+        value = float(cells[column])
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or value < 0:
+        raise InputError(
+            f"{where}, row {number}: {column} = {cells[column]!r} (must be a finite number, not "
+            "negative). Correct the row."
+        )
+    return value
+
+
+def _check_energies(where: str, rows: list[Row], energy: object, yields: object) -> None:
+    for (number, _), value in zip(rows, np.asarray(energy), strict=True):
+        if value == 0:
+            raise InputError(
+                f"{where}, row {number}: energy_keV = 0 (must be > 0). Remove the row."
+            )
+    if not np.any(np.asarray(yields) > 0):
+        raise InputError(f"{where}: every yield_per_decay is 0 (nothing is emitted).")
+
+
+def _emission(where: str, row: Row) -> str:
+    number, cells = row
+    value = cells["emission"]
+    if value not in EMISSIONS:
+        raise InputError(
+            f"{where}, row {number}: emission = {value!r} is no emission class."
+            f"{_did_you_mean(value, EMISSIONS)} Classes: {', '.join(EMISSIONS)}."
+        )
+    return value
+
+
+def _flag(where: str, row: Row) -> int:
+    number, cells = row
+    value = cells.get("continuous", "").lower()
+    if value not in _TRUE_FALSE:
+        raise InputError(f"{where}, row {number}: continuous = {value!r} (must be 0 or 1).")
+    return _TRUE_FALSE[value]
+
+
+def _did_you_mean(value: str, allowed: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(value.lower(), allowed, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
