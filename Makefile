@@ -22,7 +22,7 @@ export PIP_NO_INPUT := 1
 # The package under test is the installed one, never the source tree.
 unexport PYTHONPATH
 
-PACKAGE_SOURCES := pyproject.toml CMakeLists.txt README.md \
+PACKAGE_SOURCES := pyproject.toml CMakeLists.txt \
   $(shell find python cpp -type f ! -name '*.pyc' ! -name '*.so' ! -path 'cpp/tests/*')
 
 .PHONY: help prerequisites demo test test-cpp test-all lint format sanitize docs bench wheel clean

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Write docs/variables.md from schema.py: python scripts/make_variables_doc.py [path]."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from immunodose.schema import SCHEMA_VERSION, VARIABLES
+
+HEADER = f"""# Variables
+
+Generated from `immunodose/schema.py` by `make docs`; schema version {SCHEMA_VERSION}.
+A variable has the listed dims or some of them, in this order; `1` means dimensionless.
+
+| name | units | dims | meaning |
+|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """Return the page as text."""
+    rows = (
+        f"| `{name}` | {variable.units} | {', '.join(variable.dims)} | {variable.long_name} |\n"
+        for name, variable in sorted(VARIABLES.items())
+    )
+    return HEADER + "".join(rows)
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1] if len(sys.argv) > 1 else "docs/variables.md").write_text(page(), "utf-8")
