@@ -12,6 +12,7 @@ namespace immunodose {
 // One id per random process. Add at the end; never reuse or renumber (it changes results).
 enum class Stage : std::uint32_t {
   packing_moves = 1,
+  packing_start = 2,
 };
 
 class Stream {

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: BSD-3-Clause
+import numpy as np
+import numpy.typing as npt
+
+_Array = npt.NDArray[np.float64]
+
+def find_overlaps(
+    x_um: npt.ArrayLike,
+    y_um: npt.ArrayLike,
+    z_um: npt.ArrayLike,
+    radius_um: npt.ArrayLike,
+    relative_tolerance: float,
+    n_threads: int,
+) -> tuple[int, int, int, float, bool]: ...
+def pack_cells(
+    planar: bool,
+    cell_radius_um: float,
+    outer_radius_um: float,
+    n_cells: int,
+    n_sweeps: int,
+    random_root: int,
+) -> tuple[_Array, _Array, _Array]: ...
+def smallest_outer_radius_um(planar: bool, cell_radius_um: float, n_cells: int) -> float: ...
+def max_cells(planar: bool, cell_radius_um: float, outer_radius_um: float) -> int: ...

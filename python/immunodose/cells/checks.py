@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What every cell population must satisfy, with one clear error each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from immunodose import _core
+from immunodose.errors import GeometryError, InputError, UnitError
+from immunodose.threads import resolve_threads
+from immunodose.typing import FloatArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+PLAUSIBLE_RADIUS_UM = (0.5, 100.0)  # small nuclei to oocytes
+OVERLAP_TOLERANCE = 1e-9  # relative to the sum of the radii
+
+
+def _first(bad: np.ndarray) -> str:
+    """Name how many values are bad and the first three cells."""
+    indices = np.flatnonzero(bad)
+    listed = ", ".join(str(i) for i in indices[:3]) + (", ..." if indices.size > 3 else "")
+    return f"{indices.size} of {bad.size} values, cells {listed}"
+
+
+def require_finite(name: str, values: FloatArray) -> None:
+    """Raise InputError naming the array and the first cells that are NaN or infinite."""
+    bad = ~np.isfinite(values)
+    if bad.any():
+        raise InputError(
+            f"{name} holds NaN or inf ({_first(bad)}). Remove these cells or give their values."
+        )
+
+
+def require_radius(name: str, values: FloatArray, *, allow_unusual: bool) -> None:
+    """Raise unless all radii are finite, positive and of the size of cells."""
+    require_finite(name, values)
+    bad = values <= 0.0
+    if bad.any():
+        raise InputError(f"{name} holds {values[bad][0]:g} um ({_first(bad)}); a radius is > 0.")
+    low, high = PLAUSIBLE_RADIUS_UM
+    bad = (values < low) | (values > high)
+    if bad.any() and not allow_unusual:
+        value = float(values[bad][0])
+        guess = (
+            f"{value:g} nm are {value * 1e-3:g} um"
+            if value > high
+            else f"{value:g} mm are {value * 1e3:g} um"
+        )
+        raise UnitError(
+            f"{name} holds {value:g} um ({_first(bad)}); cells and nuclei have {low:g} to "
+            f"{high:g} um. Was it in another unit ({guess})? If meant, give allow_unusual=True."
+        )
+
+
+def require_scalar_radii(
+    cell_radius_um: float, nucleus_radius_um: float, *, allow_unusual: bool = False
+) -> tuple[float, float]:
+    """Return the two radii of equal cells after all checks."""
+    radii = []
+    for name, value in (
+        ("cell_radius_um", cell_radius_um),
+        ("nucleus_radius_um", nucleus_radius_um),
+    ):
+        array = as_numbers(name, value)
+        if array.ndim != 0:
+            raise InputError(f"{name} must be one number here (got shape {array.shape}).")
+        require_radius(name, array.reshape(1), allow_unusual=allow_unusual)
+        radii.append(float(array))
+    require_nucleus_inside(np.array(radii[:1]), np.array(radii[1:]))
+    return radii[0], radii[1]
+
+
+def require_nucleus_inside(cell_radius_um: FloatArray, nucleus_radius_um: FloatArray) -> None:
+    """Raise GeometryError if a nucleus is larger than its cell."""
+    bad = nucleus_radius_um > cell_radius_um
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise GeometryError(
+            f"nucleus_radius_um={nucleus_radius_um[first]:g} exceeds "
+            f"cell_radius_um={cell_radius_um[first]:g} ({_first(bad)}). "
+            "The nucleus must lie inside its cell; are the two arrays swapped?"
+        )
+
+
+def require_no_overlap(
+    x_um: FloatArray, y_um: FloatArray, z_um: FloatArray, cell_radius_um: FloatArray
+) -> None:
+    """Raise GeometryError with count, worst pair and depth if cells overlap.
+
+    Cells may overlap by 1e-9 of the sum of their radii (rounding); Eq. 1,
+    docs/theory/geometry.md.
+    """
+    count, first, second, depth_um, cut_short = _core.geometry.find_overlaps(
+        x_um=x_um,
+        y_um=y_um,
+        z_um=z_um,
+        radius_um=cell_radius_um,
+        relative_tolerance=OVERLAP_TOLERANCE,
+        n_threads=resolve_threads(None),
+    )
+    if count == 0:
+        return
+    contact_um = cell_radius_um[first] + cell_radius_um[second]
+    extent_um = max(float(np.ptp(axis)) for axis in (x_um, y_um, z_um))
+    hint = (
+        f" All centers lie within {extent_um:g} um: are the coordinates in mm?"
+        if extent_um < 2.0 * float(cell_radius_um.min())
+        else ""
+    )
+    raise GeometryError(
+        f"{'at least ' if cut_short else ''}{count} pair{'s' if count != 1 else ''} of cells "
+        f"overlap; the worst are cells {first} and {second}, by {depth_um:.4g} um (distance "
+        f"{contact_um - depth_um:.6g} um, radii sum to {contact_um:g} um). Cells are hard spheres "
+        f"that may touch: move them apart or make them smaller.{hint}"
+    )
+
+
+def as_numbers(name: str, values: object) -> FloatArray:
+    """Return `values` as float64, or raise InputError that names the argument."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"{name} must hold real numbers (got dtype {array.dtype}).")
+    return array.astype(np.float64)
+
+
+def require_population(
+    x_um: FloatArray,
+    y_um: FloatArray,
+    z_um: FloatArray,
+    cell_radius_um: FloatArray,
+    nucleus_radius_um: FloatArray,
+    *,
+    allow_unusual: bool,
+) -> None:
+    """Run every check on five arrays of equal length."""
+    if x_um.size == 0:
+        raise InputError("the population is empty (x_um has length 0). Give at least one cell.")
+    for name, values in (("x_um", x_um), ("y_um", y_um), ("z_um", z_um)):
+        require_finite(name, values)
+    require_finite("nucleus_radius_um", nucleus_radius_um)
+    require_radius("cell_radius_um", cell_radius_um, allow_unusual=allow_unusual)
+    require_radius("nucleus_radius_um", nucleus_radius_um, allow_unusual=allow_unusual)
+    require_nucleus_inside(cell_radius_um, nucleus_radius_um)
+    require_no_overlap(x_um, y_um, z_um, cell_radius_um)
+
+
+def check(cells: xr.Dataset, *, allow_unusual: bool = True) -> None:
+    """Check that a Dataset is a valid cell population.
+
+    Parameters
+    ----------
+    cells
+        Dataset with coords `x`, `y`, `z` and variables `cell_radius`, `nucleus_radius`, all in um
+        along dim `cell`.
+    allow_unusual
+        Whether radii outside 0.5 to 100 um pass.
+
+    Raises
+    ------
+    InputError
+        A variable is missing, has other dims or holds NaN.
+    GeometryError
+        Cells overlap or a nucleus is larger than its cell.
+
+    Examples
+    --------
+    >>> import immunodose as imd
+    >>> imd.cells.check(imd.cells.lattice(shape=(2, 1, 1), spacing_um=10.0, cell_radius_um=5.0,
+    ...                                   nucleus_radius_um=3.0))
+    """
+    arrays = []
+    for name in ("x", "y", "z", "cell_radius", "nucleus_radius"):
+        if name not in cells.variables:
+            raise InputError(
+                f"the Dataset has no variable {name!r}, so it is no cell population. "
+                "Make one with immunodose.cells.from_arrays."
+            )
+        if cells[name].dims != ("cell",):
+            raise InputError(f"{name!r} has dims {cells[name].dims} (allowed: ('cell',)).")
+        if cells[name].attrs.get("units", "um") != "um":
+            raise UnitError(f"{name!r} has units {cells[name].attrs['units']!r} (allowed: 'um').")
+        arrays.append(as_numbers(name, cells[name].values))
+    require_population(*arrays, allow_unusual=allow_unusual)
