@@ -146,12 +146,6 @@ def from_arrays(
                 f"{name} has shape {array.shape}, expected ({n_cells},) like x_um. "
                 "Give one value per cell" + (", or one for all." if name in radii else ".")
             )
-    checks.require_population(
-        arrays["x_um"],
-        arrays["y_um"],
-        arrays["z_um"],
-        arrays["cell_radius_um"],
-        arrays["nucleus_radius_um"],
-        allow_unusual=allow_unusual,
-    )
-    return make_population(*arrays.values(), per_cell, geometry="arrays")
+    x, y, z, cell_radius, nucleus_radius = arrays.values()
+    checks.require_population(x, y, z, cell_radius, nucleus_radius, allow_unusual=allow_unusual)
+    return make_population(x, y, z, cell_radius, nucleus_radius, per_cell, geometry="arrays")
