@@ -21,7 +21,7 @@ _PUBLIC: dict[str, str] = {
     "s_values_electron": "immunodose.transport",
     "hit_statistics": "immunodose.hits",
     "label": "immunodose.source",
-    "biokinetics": "immunodose.source",
+    "biokinetics": "immunodose.biokinetics",
     "absorbed_dose": "immunodose.population",
     "survival": "immunodose.response",
     "mhc1_expression": "immunodose.immune",
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from immunodose.response import survival as survival
     from immunodose.scenario import Scenario as Scenario
     from immunodose.scenario import run as run
-    from immunodose.source import biokinetics as biokinetics
+    from immunodose.biokinetics import biokinetics as biokinetics
     from immunodose.source import label as label
     from immunodose.summarize import summary as summary
     from immunodose.systemic import simulate_host as simulate_host

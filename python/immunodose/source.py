@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Where decays happen: label cells with a nuclide."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from immunodose.errors import InputError
+from immunodose.provenance import base_attrs
+from immunodose.rng import RngLike
+from immunodose.schema import build
+from immunodose.source_agent import (
+    Agent,
+    identify,
+    rate_constant,
+    retained,
+    spectrum_from_json,
+)
+from immunodose.source_amounts import amounts, medium_concentration, shares
+from immunodose.typing import SOURCES, FloatArray
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import xarray as xr
+
+_MEMBRANE: Mapping[str, float] = MappingProxyType({"membrane": 1.0})
+_VARIABLES = (
+    "time_integrated_activity",
+    "medium_time_integrated_activity_concentration",
+    "activity_rate_constant",
+    "retention",
+)
+
+
+def label(
+    cells: xr.Dataset,
+    nuclide: str | xr.Dataset,
+    *,
+    decays_per_cell: float,
+    localization: Mapping[str, float] = _MEMBRANE,
+    labeled_fraction: float = 1.0,
+    distribution: str = "uniform",
+    sd: float | None = None,
+    weights: str | npt.ArrayLike | None = None,
+    labeled_cell_types: Sequence[str] | None = None,
+    retention: float | Mapping[str, float] | None = None,
+    medium_decays_per_um3: float = 0.0,
+    medium_volume_um3: float | None = None,
+    effective_half_life_h: float | None = None,
+    rng: RngLike = None,
+) -> xr.Dataset:
+    """Give cells and medium their decays of one nuclide.
+
+    Parameters
+    ----------
+    cells
+        Dataset of `immunodose.cells`, possibly labeled before: every call adds an agent.
+    nuclide
+        Name of a radionuclide, or an emissions Dataset.
+    decays_per_cell
+        Mean decays of the nuclide itself (not of its progeny) per labeled cell (>= 0).
+    localization
+        Fractions that sum to 1 over `nucleus`, `cytoplasm`, `membrane`, `cell` (uniform; split
+        over nucleus and cytoplasm by volume) and `medium` (then `medium_volume_um3` is needed).
+    labeled_fraction
+        Fraction of the cells that carry activity (0 to 1). The number of labeled cells is the
+        nearest whole number, the cells are drawn at random.
+    distribution
+        Over the labeled cells: `uniform` (all equal), `normal` or `lognormal`.
+    sd
+        Standard deviation in decays per labeled cell, for `normal` (at most a third of the mean)
+        and `lognormal` (arithmetic mean and standard deviation).
+    weights
+        Name of a per-cell variable (such as `antigen`) or an array (>= 0) in proportion to which
+        the labeled cells share the activity.
+    labeled_cell_types
+        Cell types that can be labeled; ("tumor",) if the cells have `cell_type`, else all cells.
+    retention
+        Fraction of the decays of progeny that stay at the site of the parent (0 to 1): one
+        number for all, or by name, where progeny not named stay (1).
+    medium_decays_per_um3
+        Decays per um3 of the medium between the cells (>= 0).
+    medium_volume_um3
+        Volume of medium that takes up the share `medium` of `localization`.
+    effective_half_life_h
+        Effective half-life in the cells in h; only dose-rate effects need it.
+    rng
+        int, SeedSequence, Generator or None; used if cells or amounts are drawn.
+
+    Returns
+    -------
+    xarray.Dataset
+        The cells with `time_integrated_activity` (nuclide, cell, source) [Bq s],
+        `medium_time_integrated_activity_concentration` (nuclide) [Bq s um-3], and where given
+        `retention` (nuclide, progeny) [1; 1 for nuclides that are no progeny of the row] and
+        `activity_rate_constant` (nuclide) [s-1; NaN: not given]. The attribute `labels` records
+        each call as JSON, with the root of its random numbers.
+
+    Raises
+    ------
+    InputError
+        For negative or non-finite activity, an unknown region, fractions that do not sum to 1,
+        unusable weights, a missing or ineffective `sd`.
+    UnitError
+        For percent given as fraction, or a half-life longer than the physical one.
+    DataNotFoundError
+        For an unknown nuclide.
+
+    Notes
+    -----
+    The normal distribution is cut at 0 by drawing negative values again (their number is recorded
+    as `normal_redrawn`); the values are scaled so that the mean stays `decays_per_cell`, and the
+    standard deviation is at most 0.9 % below `sd`. With weights, cell i of the n labeled gets
+    decays_per_cell x_i w_i / mean(w), x_i from the distribution (mean 1). The thickness of the
+    membrane is ignored when `cell` is split by volume.
+
+    A nuclide labeled before is added to its row if rate constant, retention and spectrum are the
+    same; otherwise it gets a row of its own, such as "Lu-177#2" (`nuclide_name` cuts the mark).
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> cells = xr.Dataset(coords={"cell": [0, 1, 2]})
+    >>> labeled = label(cells, "Lu-177", decays_per_cell=100.0, weights=[1.0, 2.0, 3.0])
+    >>> labeled["time_integrated_activity"].sel(nuclide="Lu-177", source="membrane").values
+    array([ 50., 100., 150.])
+    """
+    _check_cells(cells)
+    agent = identify(nuclide)
+    split, medium_share = shares(cells, localization)
+    drawn = amounts(
+        cells,
+        decays_per_cell=decays_per_cell,
+        labeled_fraction=labeled_fraction,
+        distribution=distribution,
+        sd=sd,
+        weights=weights,
+        labeled_cell_types=labeled_cell_types,
+        rng=rng,
+    )
+    medium = medium_concentration(
+        drawn.decays, medium_share, medium_volume_um3, medium_decays_per_um3
+    )
+    activity = np.stack([drawn.decays * split[region] for region in SOURCES], axis=1)
+    row = (activity, medium, rate_constant(agent, effective_half_life_h))
+    record = {
+        "nuclide": agent.nuclide,
+        "decays_per_cell": float(decays_per_cell),
+        "localization": {key: float(value) for key, value in localization.items()},
+        "labeled_fraction": float(labeled_fraction),
+        "n_labeled": drawn.n_labeled,
+        "distribution": distribution,
+        "sd": sd,
+        "weights": weights if weights is None or isinstance(weights, str) else "array",
+        "medium_decays_per_um3": medium,
+        "effective_half_life_h": effective_half_life_h,
+        "random_root": drawn.random_root,
+        "normal_redrawn": drawn.normal_redrawn,
+    }
+    return _add(cells, agent, row, retained(agent, retention), record)
+
+
+def nuclide_name(row_label: str) -> str:
+    """Return the nuclide of a row of `time_integrated_activity`.
+
+    Examples
+    --------
+    >>> nuclide_name("Lu-177#2")
+    'Lu-177'
+    """
+    return row_label.split("#")[0]
+
+
+def stored_emissions(labeled: xr.Dataset) -> dict[str, xr.Dataset]:
+    """Return the emissions Datasets that were given to `label`, by row label.
+
+    Examples
+    --------
+    >>> import xarray as xr
+    >>> stored_emissions(xr.Dataset())
+    {}
+    """
+    texts = json.loads(labeled.attrs.get("custom_emissions", "{}"))
+    return {key: spectrum_from_json(content) for key, content in texts.items()}
+
+
+def _check_cells(cells: xr.Dataset) -> None:
+    if not hasattr(cells, "data_vars") or "cell" not in cells.dims:
+        raise InputError(
+            "cells is no Dataset with dim 'cell'. Make it with immunodose.cells, for example "
+            "immunodose.cells.spheroid(...)."
+        )
+    if cells.sizes["cell"] == 0:
+        raise InputError("cells has no cell. Make at least one.")
+    if "absorbed_dose" in cells:
+        raise InputError(
+            "cells already holds absorbed_dose, which another agent would make wrong. Label all "
+            "agents first, then call immunodose.absorbed_dose."
+        )
+
+
+def _add(
+    cells: xr.Dataset,
+    agent: Agent,
+    row: tuple[FloatArray, float, float],
+    retention: dict[str, float] | None,
+    record: dict[str, Any],
+) -> xr.Dataset:
+    labels, activity, medium, rates, kept = _rows(cells)
+    spectra: dict[str, Any] = json.loads(cells.attrs.get("custom_emissions", "{}"))
+    spectrum = None if agent.spectrum is None else json.loads(agent.spectrum)
+    new_activity, new_medium, new_rate = row
+    same = [
+        index
+        for index, name in enumerate(labels)
+        if nuclide_name(name) == agent.nuclide
+        and (rates[index] == new_rate or (math.isnan(rates[index]) and math.isnan(new_rate)))
+        and _leaving(kept[index]) == _leaving(retention or {})
+        and json.dumps(spectra.get(name)) == json.dumps(spectrum)
+    ]
+    if same:
+        activity[same[0]] = activity[same[0]] + new_activity
+        medium[same[0]] += new_medium
+        record["row"] = labels[same[0]]
+    else:
+        before = sum(nuclide_name(name) == agent.nuclide for name in labels)
+        labels.append(f"{agent.nuclide}#{before + 1}" if before else agent.nuclide)
+        activity.append(new_activity)
+        medium.append(new_medium)
+        rates.append(new_rate)
+        kept.append(retention or {})
+        record["row"] = labels[-1]
+        if spectrum is not None:
+            spectra[labels[-1]] = spectrum
+    history = [*json.loads(cells.attrs.get("labels", "[]")), record]
+    attrs = {**cells.attrs, **base_attrs(), "labels": json.dumps(history)}
+    if spectra:
+        attrs["custom_emissions"] = json.dumps(spectra)
+    return _assemble(cells, labels, activity, medium, rates, kept).assign_attrs(attrs)
+
+
+def _leaving(retention: Mapping[str, float]) -> dict[str, float]:
+    return {key: value for key, value in retention.items() if value != 1.0}
+
+
+def _rows(
+    cells: xr.Dataset,
+) -> tuple[list[str], list[FloatArray], list[float], list[float], list[dict[str, float]]]:
+    if "time_integrated_activity" not in cells:
+        return [], [], [], [], []
+    labels = [str(name) for name in cells["nuclide"].values]
+    stored = cells["time_integrated_activity"].transpose("nuclide", "cell", "source")
+    stored = stored.sel(source=list(SOURCES))
+    medium = cells["medium_time_integrated_activity_concentration"].values.tolist()
+    rates = [math.nan] * len(labels)
+    if "activity_rate_constant" in cells:
+        rates = cells["activity_rate_constant"].values.tolist()
+    kept: list[dict[str, float]] = [{} for _ in labels]
+    if "retention" in cells:
+        table = cells["retention"].transpose("nuclide", "progeny")
+        progeny = [str(name) for name in table["progeny"].values]
+        for index, values in enumerate(table.values.tolist()):
+            pairs = zip(progeny, values, strict=True)
+            kept[index] = dict(pairs)
+    return labels, list(stored.values), medium, rates, kept
+
+
+def _assemble(
+    cells: xr.Dataset,
+    labels: list[str],
+    activity: list[FloatArray],
+    medium: list[float],
+    rates: list[float],
+    kept: list[dict[str, float]],
+) -> xr.Dataset:
+    variables: dict[str, tuple[tuple[str, ...], Any]] = {
+        "time_integrated_activity": (("nuclide", "cell", "source"), np.stack(activity)),
+        "medium_time_integrated_activity_concentration": (("nuclide",), np.array(medium)),
+    }
+    coords: dict[str, Any] = {
+        "nuclide": np.array(labels, dtype=np.str_),
+        "source": np.array(SOURCES, dtype=np.str_),
+    }
+    if not all(math.isnan(rate) for rate in rates):
+        variables["activity_rate_constant"] = (("nuclide",), np.array(rates))
+    progeny = sorted({name for row in kept for name in row})
+    if progeny:
+        table = [[row.get(name, 1.0) for name in progeny] for row in kept]
+        variables["retention"] = (("nuclide", "progeny"), np.array(table))
+        coords["progeny"] = np.array(progeny, dtype=np.str_)
+    dropped = [name for name in (*_VARIABLES, "nuclide", "source", "progeny") if name in cells]
+    kept_cells = cells.drop_vars(dropped)
+    return kept_cells.assign_coords(coords).assign(build(variables, coords=coords).data_vars)

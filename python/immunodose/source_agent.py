@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What is attached to the cells: nuclide, rate constant, retention of progeny, own spectrum."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from immunodose.errors import InputError, UnitError, did_you_mean
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Published half-lives of one nuclide differ by less (Ac-225: 9.92 and 10.0 d).
+_HALF_LIFE_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One nuclide as labeled: NaN half-life if unknown, `spectrum` JSON of a user's emissions."""
+
+    nuclide: str
+    half_life_s: float
+    spectrum: str | None
+
+
+def identify(nuclide: str | xr.Dataset) -> Agent:
+    """Return the agent of a nuclide name or of an emissions Dataset."""
+    from immunodose.data.decay_data import DEFAULT_SOURCE, half_life_s, radionuclide
+
+    if not hasattr(nuclide, "data_vars"):
+        name = radionuclide(nuclide, DEFAULT_SOURCE)
+        return Agent(name, half_life_s(name, DEFAULT_SOURCE), None)
+    name = nuclide.attrs.get("nuclide")
+    if not isinstance(name, str) or not name or "#" in name:
+        raise InputError(
+            f"the emissions Dataset has attrs['nuclide'] = {name!r} (allowed: a name without '#')."
+            " Give the Dataset of immunodose.emissions or emissions_from_csv."
+        )
+    absent = [key for key in ("energy", "yield_per_decay", "emission") if key not in nuclide]
+    if absent:
+        raise InputError(
+            f"the emissions Dataset of {name} lacks {', '.join(absent)}. "
+            "Give the Dataset of immunodose.emissions or emissions_from_csv."
+        )
+    half_life = float(nuclide.attrs.get("half_life_s", math.nan))
+    return Agent(name, half_life, spectrum_to_json(nuclide))
+
+
+def spectrum_to_json(emissions: xr.Dataset) -> str:
+    """Return an emissions Dataset as JSON text, which an attribute can hold."""
+    content = emissions.to_dict()
+    for kind in ("coords", "data_vars"):
+        for name, item in content[kind].items():
+            item["dtype"] = emissions[name].dtype.str
+    return json.dumps(content, default=_plain)
+
+
+def spectrum_from_json(content: Mapping[str, Any]) -> xr.Dataset:
+    """Return the emissions Dataset that `spectrum_to_json` stored (after json.loads)."""
+    import xarray as xr
+
+    dataset = xr.Dataset.from_dict(dict(content))
+    for kind in ("coords", "data_vars"):
+        for name, item in content[kind].items():
+            if np.dtype(item["dtype"]).kind in "iufb":
+                attrs = dataset[name].attrs
+                dataset[name] = dataset[name].astype(item["dtype"])
+                dataset[name].attrs.update(attrs)
+    return dataset
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    raise InputError(f"the emissions Dataset holds {value!r}, which cannot be stored as text.")
+
+
+def rate_constant(agent: Agent, effective_half_life_h: float | None) -> float:
+    """Return the effective rate constant in s-1 (NaN if no half-life is given)."""
+    if effective_half_life_h is None:
+        return math.nan
+    if not (math.isfinite(effective_half_life_h) and effective_half_life_h > 0.0):
+        raise InputError(
+            f"invalid effective_half_life_h={effective_half_life_h} (allowed: finite and > 0)."
+        )
+    seconds = effective_half_life_h * 3600.0
+    if seconds > agent.half_life_s * (1.0 + _HALF_LIFE_TOLERANCE):
+        raise UnitError(
+            f"invalid effective_half_life_h={effective_half_life_h:g} (the physical half-life of "
+            f"{agent.nuclide} is {agent.half_life_s / 3600.0:.4g} h; clearance only shortens it). "
+            "Give hours, not seconds or minutes."
+        )
+    return math.log(2.0) / seconds
+
+
+def retained(
+    agent: Agent, retention: float | Mapping[str, float] | None
+) -> dict[str, float] | None:
+    """Return the retained fraction of every progeny nuclide, or None if none was given."""
+    if retention is None:
+        return None
+    progeny = _progeny(agent)
+    if not progeny:
+        raise InputError(
+            f"retention has no effect: {agent.nuclide} has no radioactive progeny. Leave it out."
+        )
+    if not isinstance(retention, Mapping):
+        return dict.fromkeys(progeny, fraction("retention", retention))
+    named = {_progeny_name(key, agent, progeny): value for key, value in retention.items()}
+    stated = {key: fraction(f"retention[{key!r}]", value) for key, value in named.items()}
+    return {key: stated.get(key, 1.0) for key in progeny}
+
+
+def _progeny_name(key: str, agent: Agent, progeny: list[str]) -> str:
+    from immunodose.data.nuclide_names import spellings
+
+    for name in (key, *spellings(str(key))):
+        if name in progeny:
+            return name
+    raise InputError(
+        f"retention names {key!r}, which is no progeny of {agent.nuclide} (its progeny: "
+        f"{', '.join(progeny)}).{did_you_mean(key, progeny)}"
+    )
+
+
+def _progeny(agent: Agent) -> list[str]:
+    if agent.spectrum is not None:
+        content = json.loads(agent.spectrum)
+        found = {**content["coords"], **content["data_vars"]}.get("line_nuclide", {"data": []})
+        return [name for name in dict.fromkeys(found["data"]) if name != agent.nuclide]
+    from immunodose.data.decay_data import DEFAULT_SOURCE
+
+    known = DEFAULT_SOURCE.radionuclides()
+    waiting, names = [agent.nuclide], []
+    while waiting:
+        for branch in DEFAULT_SOURCE.branches(waiting.pop(0)):
+            daughter = branch.daughter
+            if daughter is not None and daughter in known and daughter not in names:
+                names.append(daughter)
+                waiting.append(daughter)
+    return names
+
+
+def fraction(name: str, value: float) -> float:
+    """Return a checked fraction; UnitError if it looks like percent."""
+    if not isinstance(value, bool) and isinstance(value, (int, float, np.number)):
+        number = float(value)
+        if 0.0 <= number <= 1.0:
+            return number
+        if 1.0 < number <= 100.0:
+            raise UnitError(
+                f"invalid {name}={number:g} (a fraction from 0 to 1; this looks like percent). "
+                "Divide by 100."
+            )
+    raise InputError(f"invalid {name}={value!r} (allowed: a fraction from 0 to 1).")
