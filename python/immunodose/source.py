@@ -149,6 +149,7 @@ def label(
     )
     activity = np.stack([drawn.decays * split[region] for region in SOURCES], axis=1)
     row = (activity, medium, rate_constant(agent, effective_half_life_h))
+    hours = None if effective_half_life_h is None else float(effective_half_life_h)
     record = {
         "nuclide": agent.nuclide,
         "decays_per_cell": float(decays_per_cell),
@@ -156,10 +157,10 @@ def label(
         "labeled_fraction": float(labeled_fraction),
         "n_labeled": drawn.n_labeled,
         "distribution": distribution,
-        "sd": sd,
+        "sd": None if sd is None else float(sd),
         "weights": weights if weights is None or isinstance(weights, str) else "array",
         "medium_decays_per_um3": medium,
-        "effective_half_life_h": effective_half_life_h,
+        "effective_half_life_h": hours,
         "random_root": drawn.random_root,
         "normal_redrawn": drawn.normal_redrawn,
     }

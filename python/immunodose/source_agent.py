@@ -33,9 +33,14 @@ def identify(nuclide: str | xr.Dataset) -> Agent:
     """Return the agent of a nuclide name or of an emissions Dataset."""
     from immunodose.data.decay_data import DEFAULT_SOURCE, half_life_s, radionuclide
 
+    if isinstance(nuclide, str):
+        known = radionuclide(nuclide, DEFAULT_SOURCE)
+        return Agent(known, half_life_s(known, DEFAULT_SOURCE), None)
     if not hasattr(nuclide, "data_vars"):
-        name = radionuclide(nuclide, DEFAULT_SOURCE)
-        return Agent(name, half_life_s(name, DEFAULT_SOURCE), None)
+        raise InputError(
+            f"nuclide={nuclide!r} is of type {type(nuclide).__name__} (allowed: a name such as "
+            "'Lu-177', or the Dataset of immunodose.emissions)."
+        )
     name = nuclide.attrs.get("nuclide")
     if not isinstance(name, str) or not name or "#" in name:
         raise InputError(

@@ -325,11 +325,11 @@ def _from_dataset(dataset: xr.Dataset) -> ParameterSet:
             f"the Dataset given as parameters lacks {absent or 'name, kind, title in attrs'}. "
             "Give the Dataset of immunodose.parameters(name)."
         )
-    columns = {name: dataset[name].values.tolist() for name in (*needed, "overridden")}
-    entries = {}
-    for row, label in enumerate(dataset["parameter"].values):
-        fields: list[Any] = [columns[name][row] for name in needed]
-        entries[str(label)] = Parameter(str(label), *fields, bool(columns["overridden"][row]))
+    labels = [str(label) for label in dataset["parameter"].values]
+    columns = [dataset[name].values.tolist() for name in needed]
+    overridden = dataset["overridden"].values.astype(bool).tolist()
+    rows: Any = zip(labels, *columns, overridden, strict=True)
+    entries = {row[0]: Parameter(*row) for row in rows}
     for key, item in entries.items():
         if not math.isnan(item.value) and not item.low <= item.value <= item.high:
             raise InputError(_outside(dataset.attrs["name"], key, item, item.value))
