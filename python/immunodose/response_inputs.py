@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the response and immune models read from a dose Dataset, checked in one place."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from immunodose.data.parameters import ParameterSet, resolve
+from immunodose.errors import InputError, ValidityWarning
+from immunodose.typing import FloatArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+TUMOR = "tumor"
+
+ParameterLike: TypeAlias = "str | xr.Dataset | ParameterSet"
+ParametersByType: TypeAlias = "ParameterLike | Mapping[str, ParameterLike]"
+
+_DOSE_DIMS = ("cell", "nuclide", "target", "emission", "origin")
+
+
+@dataclass(frozen=True, slots=True)
+class DoseHistory:
+    """When the dose comes: share (cell, component) of exponentials; no rate means acute."""
+
+    rate_per_d: FloatArray | None
+    share: FloatArray
+
+    def delivered(self, time_d: FloatArray) -> FloatArray:
+        """Return the delivered fraction of each component (component, time)."""
+        if self.rate_per_d is None:
+            return np.ones((1, time_d.size))
+        return np.asarray(-np.expm1(-self.rate_per_d[:, None] * time_d[None, :]))
+
+
+def require(ds: xr.Dataset, name: str, call: str) -> xr.DataArray:
+    """Return a variable; a missing one is an InputError that names the call to make."""
+    if not hasattr(ds, "data_vars"):
+        raise InputError(f"expected a Dataset, got {type(ds).__name__}. Call {call} first.")
+    if name not in ds:
+        raise InputError(f"the Dataset has no {name!r}. Call immunodose.{call} first.")
+    return ds[name]
+
+
+def check_values(
+    name: str, values: FloatArray, *, low: float = 0.0, high: float = np.inf
+) -> FloatArray:
+    """Raise InputError with the first index of a value that is not finite or out of range."""
+    bad = ~(np.isfinite(values) & (values >= low) & (values <= high))
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise InputError(
+            f"{name}{list(where)} = {values[where]} (allowed: finite, {low:g} to {high:g}; "
+            f"{int(bad.sum())} such values)."
+        )
+    return values
+
+
+def nucleus_dose(ds: xr.Dataset, *keep: str) -> FloatArray:
+    """Return the absorbed dose of the nuclei (cell, *keep), summed over the other dims."""
+    dose = require(ds, "absorbed_dose", "absorbed_dose(cells, ...)")
+    unknown = [str(dim) for dim in dose.dims if dim not in _DOSE_DIMS]
+    if unknown or "cell" not in dose.dims:
+        raise InputError(
+            f"absorbed_dose has dims {dose.dims} (allowed: cell and any of {_DOSE_DIMS[1:]}). "
+            "Select one arm first, e.g. ds.sel(arm=...)."
+        )
+    missing = [dim for dim in keep if dim not in dose.dims]
+    if missing:
+        raise InputError(
+            f"absorbed_dose has no dim {missing[0]!r} (its dims: {dose.dims}). "
+            f"Call immunodose.absorbed_dose with split that includes {missing[0]!r}."
+        )
+    if "target" in dose.dims:
+        if "nucleus" not in dose["target"].values:
+            raise InputError("absorbed_dose has no target 'nucleus'.")
+        dose = dose.sel(target="nucleus")
+    values = np.asarray(dose.values, dtype=np.float64)
+    check_values(f"absorbed_dose ({', '.join(map(str, dose.dims))})", values)
+    rest = [dim for dim in dose.dims if dim not in ("cell", *keep)]
+    return np.ascontiguousarray(dose.sum(rest).transpose("cell", *keep).values, dtype=np.float64)
+
+
+def dose_history(ds: xr.Dataset) -> DoseHistory:
+    """Return the time course of each cell's dose from `activity_rate_constant`, else acute."""
+    n_cells = int(ds.sizes["cell"])
+    one = np.ones((n_cells, 1))
+    if "activity_rate_constant" not in ds:
+        return DoseHistory(None, one)
+    rates = ds["activity_rate_constant"]
+    if rates.dims not in ((), ("nuclide",)):
+        raise InputError(
+            f"activity_rate_constant has dims {rates.dims} (allowed here: nuclide). "
+            "Give one effective rate per nuclide."
+        )
+    rate_per_d = np.atleast_1d(np.asarray(rates.values, dtype=np.float64)) * 86400.0
+    check_values("activity_rate_constant", rate_per_d, low=np.finfo(float).tiny)
+    if np.all(rate_per_d == rate_per_d[0]):
+        return DoseHistory(rate_per_d[:1], one)
+    dose = nucleus_dose(ds, "nuclide")
+    total = dose.sum(axis=1, keepdims=True)
+    even = np.full_like(dose, 1.0 / dose.shape[1])  # no dose, no matter when
+    share = np.divide(dose, total, out=even, where=total > 0.0)
+    return DoseHistory(rate_per_d, share)
+
+
+def cell_types(ds: xr.Dataset) -> np.ndarray[Any, Any]:
+    """Return the type of each cell; a population without `cell_type` is all tumor."""
+    if "cell_type" not in ds:
+        return np.full(int(ds.sizes["cell"]), TUMOR)
+    return np.asarray(ds["cell_type"].values).astype(str)
+
+
+def sets_by_type(
+    ds: xr.Dataset, parameters: ParametersByType, overrides: Mapping[str, float]
+) -> dict[str, ParameterSet]:
+    """Return the parameter set of each cell type that occurs; a type without one is an error."""
+    present = list(dict.fromkeys(cell_types(ds).tolist()))
+    if isinstance(parameters, Mapping) and not hasattr(parameters, "data_vars"):
+        if overrides:
+            raise InputError(
+                f"overrides {sorted(overrides)} are ambiguous with several parameter sets. "
+                "Give immunodose.parameters(name, ...) for the cell type that you mean."
+            )
+        given = dict(parameters)
+    else:
+        given = {TUMOR: parameters}
+    missing = [name for name in present if name not in given]
+    if missing:
+        raise InputError(
+            f"cells of type {missing[0]!r} have no parameter set (given: {sorted(given)}). "
+            f'Give a mapping, e.g. parameters={{"tumor": ..., "{missing[0]}": ...}}.'
+        )
+    return {name: resolve(given[name], **dict(overrides)) for name in present}
+
+
+def set_attrs(prefix: str, sets: Mapping[str, ParameterSet]) -> dict[str, str]:
+    """Return provenance of the sets, one group of attributes per cell type."""
+    attrs: dict[str, str] = {}
+    for cell_type, item in sets.items():
+        attrs.update(item.attrs(prefix if cell_type == TUMOR else f"{prefix}_{cell_type}"))
+    return attrs
+
+
+def warn(attrs: dict[str, Any], message: str) -> None:
+    """Issue a ValidityWarning and keep its text in the `warnings` attribute (a JSON list)."""
+    kept = json.loads(attrs.get("warnings", "[]"))
+    attrs["warnings"] = json.dumps([*kept, message] if message not in kept else kept)
+    warnings.warn(message, ValidityWarning, stacklevel=3)
+
+
+def merged(ds: xr.Dataset, new: xr.Dataset, *, merge: bool) -> xr.Dataset:
+    """Return `new`, or `ds` with the variables and attributes of `new` added or replaced."""
+    if not merge:
+        return new
+    kept = ds.drop_vars([name for name in new.data_vars if name in ds])
+    if "time" in new.dims and "time" in kept.dims and not new["time"].equals(kept["time"]):
+        stale = sorted(str(name) for name in kept.data_vars if "time" in kept[name].dims)
+        raise InputError(
+            f"time_d differs from the times of {stale} in the Dataset. "
+            "Use the same time_d, or merge=False."
+        )
+    result = kept.assign_coords(new.coords).assign(new.data_vars)
+    return result.assign_attrs({**ds.attrs, **new.attrs})
