@@ -156,7 +156,7 @@ def survival(
 
     References
     ----------
-    Zaider M, Rossi HH. Radiat Res 1980;83:732. Sachs RK, Hahnfeld P, Brenner DJ. Int J Radiat
+    Zaider M, Rossi HH. Radiat Res 1980;83:732. Sachs RK, Hahnfeldt P, Brenner DJ. Int J Radiat
     Biol 1997;72:351. Humm JL. Int J Radiat Oncol Biol Phys 1987;13:1767.
 
     Examples

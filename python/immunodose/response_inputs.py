@@ -7,7 +7,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -131,14 +131,14 @@ def sets_by_type(
             )
         given = dict(parameters)
     else:
-        given = {TUMOR: parameters}
+        given = {TUMOR: cast("ParameterLike", parameters)}
     missing = [name for name in present if name not in given]
     if missing:
         raise InputError(
             f"cells of type {missing[0]!r} have no parameter set (given: {sorted(given)}). "
             f'Give a mapping, e.g. parameters={{"tumor": ..., "{missing[0]}": ...}}.'
         )
-    return {name: resolve(given[name], **dict(overrides)) for name in present}
+    return {name: resolve(given[name]).with_overrides(**overrides) for name in present}
 
 
 def set_attrs(prefix: str, sets: Mapping[str, ParameterSet]) -> dict[str, str]:

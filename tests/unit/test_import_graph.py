@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("scenario",),
     ("summarize",),
     ("systemic", "immune"),
-    ("response",),
+    ("response", "response_inputs"),
     ("population", "hits", "transport"),
     ("source", "cells"),
     ("physics",),

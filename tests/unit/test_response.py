@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from tests.reference import response as oracle
 
 import immunodose as imd
 from immunodose import _core
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.response import lea_catcheside_g
-from tests.reference import response as oracle
-
 
 
 def dose_dataset(
@@ -71,9 +70,7 @@ def test_kernel_equals_the_poisson_series(
         moments=moments, linear=[linear], root=[root], protraction=[g], alpha_per_Gy=alpha,
         beta_per_Gy2=beta, n_threads=1,
     )  # fmt: skip
-    expected = oracle.survival_series(
-        n, z, alpha=alpha, beta=beta, g=g, linear=linear, root=root
-    )
+    expected = oracle.survival_series(n, z, alpha=alpha, beta=beta, g=g, linear=linear, root=root)
     np.testing.assert_allclose(log_survival, np.log(expected), rtol=1e-8)
     assert nodes == [0, 0, 0, 1]
 
@@ -97,7 +94,7 @@ def test_unhit_cells_survive_the_alphas() -> None:
     )
     assert np.exp(-0.5) < float(out.survival_probability[0]) < 0.72
     mean_dose = np.exp(-3.9 * 0.15)
-    assert abs(float(out.survival_probability[0]) - mean_dose) > 0.05
+    assert float(out.survival_probability[0]) > mean_dose + 0.04
 
 
 def test_per_event_slope_reproduces_the_published_one() -> None:
@@ -147,7 +144,7 @@ def test_dose_rate_enters_with_the_closed_form() -> None:
 
 def test_cell_types_take_their_own_set() -> None:
     ds = dose_dataset(beta=[2.0, 2.0], cell_type=["tumor", "cd8_t_cell"])
-    with pytest.raises(InputError, match="cd8_t_cell.*no parameter set"):
+    with pytest.raises(InputError, match=r"cd8_t_cell.*no parameter set"):
         imd.survival(ds, parameters="b16f10", dose_rate="acute")
     sets = {"tumor": "b16f10", "cd8_t_cell": "cd8_t_cell"}
     out = imd.survival(ds, parameters=sets, dose_rate="acute")
