@@ -36,7 +36,7 @@ help:
 	@echo "make sanitize  C++ tests under ASan+UBSan, then TSan"
 	@echo "make docs      regenerate docs/variables.md"
 	@echo "make bench     time the kernels"
-	@echo "make wheel     build a wheel into dist/"
+	@echo "make wheel     build a wheel into dist/ and import it in an empty environment"
 	@echo "make clean     remove everything that these targets made"
 
 prerequisites:
@@ -81,7 +81,11 @@ bench: $(PACKAGE)
 	$(BIN)/python bench/bench_dose.py
 
 wheel: $(TOOLS)
-	$(BIN)/python -m pip wheel --no-deps --wheel-dir dist .
+	rm -rf dist build/wheel-check
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/python -m venv build/wheel-check
+	build/wheel-check/bin/python -m pip install --quiet dist/immunodose-*.whl
+	cd build && wheel-check/bin/python -c "import immunodose; print(immunodose.__version__)"
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
