@@ -204,6 +204,10 @@ def spheroid(
     )
     outer_um = _require_positive("radius_um", radius_um)
     packing = _require_packing(packing_fraction)
+    if outer_um < radii_um[0]:
+        raise GeometryError(
+            f"cell_radius_um={radii_um[0]:g} exceeds radius_um={outer_um:g} of the spheroid."
+        )
     cells_at_one = (outer_um / radii_um[0]) ** 3
     n_cells = round(packing * cells_at_one)
     if n_cells < 1:
@@ -235,10 +239,6 @@ def _require_room(
     planar: bool, cell_radius_um: float, outer_um: float, n_cells: int, share: float
 ) -> None:
     """Raise GeometryError if the close-packed lattice cannot hold the cells; `share` is one's."""
-    if outer_um < cell_radius_um:
-        raise GeometryError(
-            f"cell_radius_um={cell_radius_um:g} exceeds the outer radius of {outer_um:g} um."
-        )
     least_um = _core.geometry.smallest_outer_radius_um(
         planar=planar, cell_radius_um=cell_radius_um, n_cells=n_cells
     )
