@@ -61,7 +61,8 @@ VARIABLES: dict[str, Variable] = {
     ),
     # S values and kernels
     "s_value": Variable(
-        "Gy Bq-1 s-1", "absorbed dose to the target per decay in the source",
+        "Gy Bq-1 s-1",
+        "absorbed dose to the target per decay in the source",
         ("target", "source", "distance", "emission"),
     ),
     "energy_per_decay": Variable("keV", "mean emitted energy per decay", ("emission",)),
@@ -84,7 +85,8 @@ VARIABLES: dict[str, Variable] = {
     ),
     "dose_mean_specific_energy": Variable("Gy", "dose-mean specific energy", ("source", "per")),
     "specific_energy_density": Variable(
-        "Gy-1", "probability density of the specific energy of one traversal",
+        "Gy-1",
+        "probability density of the specific energy of one traversal",
         ("source", "specific_energy"),
     ),
     "hit_mean": Variable("1", "expected alpha traversals of the nucleus", ("arm", "cell")),
@@ -104,15 +106,18 @@ VARIABLES: dict[str, Variable] = {
         "Bq s um-3", "time-integrated activity concentration of the medium", ("nuclide",)
     ),
     "retention": Variable(
-        "1", "fraction of decays of a progeny nuclide that stay at the site of the parent",
+        "1",
+        "fraction of decays of a progeny nuclide that stay at the site of the parent",
         ("nuclide", "progeny"),
     ),
     "activity_rate_constant": Variable(
-        "s-1", "effective rate constant of the activity",
+        "s-1",
+        "effective rate constant of the activity",
         ("nuclide", "compartment", "cell", "source", "exponential"),
     ),
     "activity_amplitude": Variable(
-        "Bq g-1", "activity concentration extrapolated to time zero",
+        "Bq g-1",
+        "activity concentration extrapolated to time zero",
         ("nuclide", "compartment", "exponential"),
     ),
     "time_integrated_activity_concentration": Variable(
@@ -121,7 +126,8 @@ VARIABLES: dict[str, Variable] = {
     "administered_activity": Variable("Bq", "administered activity", ("arm",)),
     # dose
     "absorbed_dose": Variable(
-        "Gy", "absorbed dose",
+        "Gy",
+        "absorbed dose",
         ("arm", "cell", "nuclide", "target", "emission", "origin"),
     ),
     "organ_absorbed_dose": Variable("Gy", "mean absorbed dose of the organ", ("arm", "organ")),
@@ -139,9 +145,7 @@ VARIABLES: dict[str, Variable] = {
     "pmhc_surface": Variable(
         "1", "surface complexes of MHC-I with a recognized peptide per cell", _RESPONSE
     ),
-    "kill_probability_radiation": Variable(
-        "1", "net probability of death by radiation", _RESPONSE
-    ),
+    "kill_probability_radiation": Variable("1", "net probability of death by radiation", _RESPONSE),
     "kill_probability_immune": Variable("1", "net probability of death by CD8 T cells", _RESPONSE),
     "kill_probability": Variable("1", "probability of death by radiation or immune", _RESPONSE),
     "kill_fraction_radiation": Variable(
@@ -164,7 +168,8 @@ VARIABLES: dict[str, Variable] = {
     "n_assumed": Variable("1", "number of values that are assumed", ("set",)),
     # host
     "lymphocyte_count": Variable(
-        "1", "lymphocytes relative to the untreated host",
+        "1",
+        "lymphocytes relative to the untreated host",
         ("arm", "subset", "compartment", "time"),
     ),
     "white_cell_count": Variable(
@@ -191,7 +196,9 @@ def attributes(name: str) -> dict[str, str]:
     return {"units": variable.units, "long_name": variable.long_name}
 
 
-def data_array(name: str, dims: tuple[str, ...], values: npt.ArrayLike, **attrs: Any) -> xr.Variable:
+def data_array(
+    name: str, dims: tuple[str, ...], values: npt.ArrayLike, **attrs: Any
+) -> xr.Variable:
     """Make one declared variable with its attributes; unknown names and dims are errors."""
     import xarray as xr
 
@@ -199,7 +206,9 @@ def data_array(name: str, dims: tuple[str, ...], values: npt.ArrayLike, **attrs:
     if declared is not None:
         unexpected = [dim for dim in dims if dim not in declared.dims]
         if unexpected:
-            raise InputError(f"variable {name!r} has no dims {unexpected} (schema: {declared.dims}).")
+            raise InputError(
+                f"variable {name!r} has no dims {unexpected} (schema: {declared.dims})."
+            )
     return xr.Variable(dims, np.asarray(values), {**attributes(name), **attrs})
 
 

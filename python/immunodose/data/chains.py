@@ -162,6 +162,10 @@ def chain_structure(
     data = DEFAULT_SOURCE if source is None else source
     parent = radionuclide(nuclide, data)
     horizon_s = _checked_horizon_s(chain_horizon_d)
+    if horizon_s is not None and not chain:
+        raise InputError(
+            "chain_horizon_d has no effect with chain=False (no progeny). Leave one of them out."
+        )
     members = chain_members(parent, data) if chain else (parent,)
     kept = _retention_per_member(retention, members, data)
     half_lives = np.array(
@@ -196,6 +200,31 @@ def chain_structure(
         alpha_yield=tuple(rows[:, 1].copy() for rows in alphas),
         chain_horizon_d=chain_horizon_d,
     )
+
+
+def whole_chain_decays(solved: ChainStructure) -> FloatArray:
+    """Return decays per parent decay without horizon and without loss of progeny.
+
+    Parameters
+    ----------
+    solved
+        A chain with or without horizon and retention.
+
+    Returns
+    -------
+    ndarray (member)
+        Branching products (Eq. 3, docs/theory/nuclear_data.md) [1].
+
+    Examples
+    --------
+    >>> solved = chain_structure("Th-227", chain_horizon_d=15)
+    >>> float(whole_chain_decays(solved)[1])
+    1.0
+    """
+    inside = solved.daughter_index >= 0
+    edges = (solved.parent_index[inside], solved.daughter_index[inside], solved.branching[inside])
+    nothing_lost = np.ones(len(solved.members))
+    return _decays_per_parent_decay(math.log(2) / solved.half_life_s, (*edges, nothing_lost), None)
 
 
 def _edges(
@@ -244,9 +273,13 @@ def _retention_per_member(
     retention: Mapping[str, float] | None, members: tuple[str, ...], source: NuclearDataSource
 ) -> FloatArray:
     kept = np.ones(len(members))
+    seen: set[str] = set()
     for given, value in (retention or {}).items():
         name = _progeny(given, members, source)
         _check_fraction(given, value)
+        if name in seen:
+            raise InputError(f"retention names {name} twice (last as {given!r}). Give it once.")
+        seen.add(name)
         kept[members.index(name)] = float(value)
     return kept
 

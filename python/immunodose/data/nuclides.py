@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from immunodose.data.chains import ChainStructure, chain_structure
+from immunodose.data.chains import ChainStructure, chain_structure, whole_chain_decays
 from immunodose.data.decay_data import (
     DEFAULT_SOURCE,
     DecayBranch,
@@ -91,7 +91,9 @@ def emissions(
     -----
     Beta rows are bins of the full spectrum of both signs; neutrinos are no radiation here.
     Annihilation quanta are photons. Photons below `photon_local_below_keV` are kept and meant to
-    be deposited locally. See docs/theory/nuclear_data.md.
+    be deposited locally. Attribute `energy_left_out_keV` is the energy per decay of neutrons and
+    fission below the limit; `progeny_energy_left_out_keV` that of progeny beyond the horizon or
+    not retained. See docs/theory/nuclear_data.md.
 
     References
     ----------
@@ -118,7 +120,10 @@ def emissions(
     lines = [nuclide_lines(name, data) for name in solved.members]
     left_out_keV = _refuse_neutrons_and_fission(solved, lines)
     attrs = _attrs(solved, data, chain=chain, half_life_source=half_life_source)
-    return _dataset(solved, lines, {**attrs, "energy_left_out_keV": left_out_keV})
+    attrs["energy_left_out_keV"] = left_out_keV
+    if chain:
+        attrs["progeny_energy_left_out_keV"] = _progeny_energy_left_out_keV(solved, lines)
+    return _dataset(solved, lines, attrs)
 
 
 def nuclide_label(nuclide: str | xr.Dataset) -> str:
@@ -202,6 +207,15 @@ def _refuse_neutrons_and_fission(solved: ChainStructure, lines: list[Lines]) -> 
             "nuclide, chain=False, or a chain_horizon_d before these progeny grow in."
         )
     return float(left_out)
+
+
+def _progeny_energy_left_out_keV(solved: ChainStructure, lines: list[Lines]) -> float:
+    """Return the energy of progeny that the horizon and retention leave out of the table."""
+    if solved.chain_horizon_d is None and np.all(solved.retention == 1.0):
+        return 0.0
+    whole = whole_chain_decays(solved)
+    energy = np.array([member.total_energy_keV() for member in lines])
+    return float((whole - solved.decays_per_parent_decay) @ energy)
 
 
 def _attrs(

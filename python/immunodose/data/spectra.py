@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from immunodose.data.decay_data import NuclearDataSource
 from immunodose.errors import InputError
@@ -28,6 +30,8 @@ REFUSED_LISTS = ("neutron", "fission", "betaD")
 
 # Bins of the beta spectrum that lie below this energy are joined to one (range below 0.05 um).
 BETA_JOIN_BELOW_KEV = 1.0
+# Largest ratio of the ends of a bin, minus 1.
+BETA_BIN_WIDTH = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +74,15 @@ def beta_bins(density: FloatArray, line_yield: float, line_energy_keV: float) ->
 
     Notes
     -----
-    The density is linear between its points (Eq. 1, docs/theory/nuclear_data.md). All yields are
-    scaled by one factor and all energies by another; the factors lie within 0.995-1.005 for all
-    but a few exotic nuclides.
+    A monotone cubic (PCHIP) joins the points of the density; bins are at most 5 % wide above
+    1 keV, and one bin below. All yields are then scaled by one factor and all energies by another
+    (Eq. 1-2, docs/theory/nuclear_data.md), within 0.2 % of 1 but for 16N, 254mEs, 255Es, 250Cm.
 
     Examples
     --------
     >>> bins = beta_bins(np.array([[0.0, 1.0], [10.0, 0.0]]), 1.0, 3.0)
-    >>> float(round(bins[0, 0], 12)), float(round(bins[0, 1], 12))
-    (3.0, 1.0)
+    >>> float(round(bins[:, 1].sum(), 12)), float(round(bins[:, 0] @ bins[:, 1], 12))
+    (1.0, 3.0)
     """
     energy, height = density.T
     if len(energy) < 2 or np.any(np.diff(energy) <= 0) or np.any(height < 0) or not np.any(height):
@@ -86,24 +90,32 @@ def beta_bins(density: FloatArray, line_yield: float, line_energy_keV: float) ->
             "beta_density is no spectrum (needs at least two rising energies and non-negative "
             "densities, not all zero). Correct the data source."
         )
-    width = np.diff(energy)
-    bin_yield = width * (height[1:] + height[:-1]) / 2
-    bin_energy = (
-        width
-        / 6
-        * (
-            height[:-1] * (2 * energy[:-1] + energy[1:])
-            + height[1:] * (2 * energy[1:] + energy[:-1])
-        )
-    )
-    start = np.flatnonzero(energy[1:-1] >= BETA_JOIN_BELOW_KEV) + 1
-    edges = np.concatenate(([0], start)).astype(np.int64)
-    bin_yield = np.add.reduceat(bin_yield, edges)
-    bin_energy = np.add.reduceat(bin_energy, edges)
+    edges = _bin_edges(energy)
+    nodes, weights = np.polynomial.legendre.leggauss(3)  # exact for the cubic pieces
+    half = np.diff(edges)[:, None] / 2
+    at = (edges[1:] + edges[:-1])[:, None] / 2 + half * nodes
+    inside = half * weights * PchipInterpolator(energy, height)(at)
+    first = np.flatnonzero(edges[:-1] >= BETA_JOIN_BELOW_KEV)
+    start = np.unique(np.concatenate(([0], first)))
+    bin_yield = np.add.reduceat(inside.sum(axis=1), start)
+    bin_energy = np.add.reduceat((inside * at).sum(axis=1), start)
     bin_yield, bin_energy = bin_yield[bin_yield > 0], bin_energy[bin_yield > 0]
-    mean = bin_energy / bin_yield * (line_energy_keV / bin_energy.sum())
-    mean *= bin_yield.sum() / line_yield
-    return np.column_stack((mean, bin_yield * (line_yield / bin_yield.sum())))
+    yields = bin_yield * (line_yield / bin_yield.sum())
+    mean = bin_energy / bin_yield
+    return np.column_stack((mean * (line_energy_keV / float(mean @ yields)), yields))
+
+
+def _bin_edges(energy: FloatArray) -> FloatArray:
+    """Return the tabulated energies and as many in between as the bin width asks for."""
+    low = max(float(energy[0]), BETA_JOIN_BELOW_KEV)
+    corners = np.unique(np.append(energy, low))
+    corners = corners[(corners >= energy[0]) & (corners <= energy[-1])]
+    above = corners[corners >= low]
+    between = [
+        np.geomspace(a, b, 1 + int(np.ceil(np.log(b / a) / np.log1p(BETA_BIN_WIDTH))))[1:-1]
+        for a, b in itertools.pairwise(above)
+    ]
+    return np.unique(np.concatenate([corners, *between]))
 
 
 def nuclide_lines(nuclide: str, source: NuclearDataSource) -> Lines:
