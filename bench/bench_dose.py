@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import immunodose as imd
 import xarray as xr
+
+import immunodose as imd
 
 
 def labeled_cells(n_cells: int, nuclide: str) -> xr.Dataset:
