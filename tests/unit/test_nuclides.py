@@ -219,7 +219,16 @@ def test_chain_structure_of_actinium_225() -> None:
     assert [len(e) for e in chain.alpha_energy_keV] == [len(y) for y in chain.alpha_yield]
 
 
-@pytest.mark.parametrize("horizon", [0.0, -1.0, np.nan, np.inf])
+@pytest.mark.parametrize("nuclide", ["225Ac", "227Th", "211At", "212Pb", "149Tb"])
+def test_alpha_edges_agree_with_alpha_lines(nuclide: str) -> None:
+    chain = chain_structure(nuclide)
+    by_edge = np.zeros(len(chain.members))
+    np.add.at(by_edge, chain.parent_index, chain.branching * chain.is_alpha)
+    by_line = [float(yields.sum()) for yields in chain.alpha_yield]
+    np.testing.assert_allclose(by_line, by_edge, rtol=2e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("horizon", [0.0, -1.0, np.nan, np.inf, "5"])
 def test_horizon_must_be_positive(horizon: float) -> None:
     with pytest.raises(InputError, match="chain_horizon_d"):
         emissions("227Th", chain_horizon_d=horizon)
@@ -243,6 +252,11 @@ def test_wrong_retention(
 ) -> None:
     with pytest.raises(error, match=match):
         emissions("225Ac", retention=retention)
+
+
+def test_retention_is_a_mapping() -> None:
+    with pytest.raises(InputError, match="not a mapping"):
+        emissions("225Ac", retention=0.5)  # type: ignore[arg-type]
 
 
 def test_retention_needs_a_chain() -> None:
@@ -308,6 +322,8 @@ def test_a_dataset_passes_unchanged() -> None:
     assert nuclide_label(table) == "Lu-177"
     with pytest.raises(InputError, match="no effect"):
         emissions(table, chain=False)
+    with pytest.raises(InputError, match="no effect"):
+        emissions(table, half_life_source="measured")
     with pytest.raises(InputError, match="lacks"):
         emissions(table.drop_vars("energy"))
     with pytest.raises(InputError, match="no attribute 'nuclide'"):
@@ -351,6 +367,44 @@ def test_another_data_source() -> None:
     assert table.attrs["data_source"] == "own data"
     with pytest.raises(DataNotFoundError, match="own data"):
         emissions("225Ac", source=own)
+
+
+@pytest.mark.parametrize("half_life_s", [0.0, -1.0, np.nan, np.inf])
+def test_wrong_half_life_of_another_source(half_life_s: float) -> None:
+    class Wrong(OwnData):
+        def half_life_s(self, nuclide: str) -> float:
+            return half_life_s
+
+    with pytest.raises(InputError, match="half-life of H-3"):
+        emissions("3H", source=Wrong())
+
+
+@pytest.mark.parametrize("row", [[-1.0, 0.5], [0.0, 0.5], [np.nan, 0.5], [1.0, -0.5]])
+def test_wrong_line_of_another_source(row: list[float]) -> None:
+    class Wrong(OwnData):
+        def emission_lists(self, nuclide: str) -> dict[str, FloatArray]:
+            return {"gamma": np.array([row])}
+
+    with pytest.raises(InputError, match="H-3 in own data has a line"):
+        emissions("3H", source=Wrong())
+
+
+def test_beta_lines_without_a_spectrum() -> None:
+    class Wrong(OwnData):
+        def emission_lists(self, nuclide: str) -> dict[str, FloatArray]:
+            return {"beta-": np.array([[100.0, 1.0]])}
+
+    with pytest.raises(InputError, match="no spectrum"):
+        emissions("3H", source=Wrong())
+
+
+def test_loop_in_another_source() -> None:
+    class Wrong(OwnData):
+        def branches(self, nuclide: str) -> tuple[DecayBranch, ...]:
+            return (DecayBranch({"H-3": "He-9", "He-9": "H-3"}[nuclide], 1.0, False),)
+
+    with pytest.raises(InputError, match="its own progeny"):
+        emissions("3H", source=Wrong())
 
 
 def test_chain_libraries_are_imported_only_for_a_chain() -> None:

@@ -168,9 +168,7 @@ def chain_structure(
         )
     members = chain_members(parent, data) if chain else (parent,)
     kept = _retention_per_member(retention, members, data)
-    half_lives = np.array(
-        [half_life_s(name, data, half_life_source=half_life_source) for name in members]
-    )
+    half_lives = _half_lives_s(members, data, half_life_source)
     parent_index, daughter_index, branching, is_alpha = _edges(members, data if chain else None)
     inside = daughter_index >= 0
     matrix = (parent_index[inside], daughter_index[inside], branching[inside], kept)
@@ -200,6 +198,19 @@ def chain_structure(
         alpha_yield=tuple(rows[:, 1].copy() for rows in alphas),
         chain_horizon_d=chain_horizon_d,
     )
+
+
+def _half_lives_s(
+    members: tuple[str, ...], source: NuclearDataSource, half_life_source: HalfLifeSource
+) -> FloatArray:
+    half_lives = [half_life_s(name, source, half_life_source=half_life_source) for name in members]
+    for name, value in zip(members, half_lives, strict=True):
+        if not (math.isfinite(value) and value > 0):
+            raise InputError(
+                f"half-life of {name} is {value!r} s in {source.name} (must be finite and > 0; "
+                "stable nuclides do not belong to radionuclides()). Correct the data source."
+            )
+    return np.array(half_lives)
 
 
 def whole_chain_decays(solved: ChainStructure) -> FloatArray:
@@ -261,7 +272,8 @@ def _decays_per_parent_decay(
 def _checked_horizon_s(chain_horizon_d: float | None) -> float | None:
     if chain_horizon_d is None:
         return None
-    if not (math.isfinite(chain_horizon_d) and chain_horizon_d > 0):
+    is_number = isinstance(chain_horizon_d, (int, float, np.integer, np.floating))
+    if not (is_number and math.isfinite(chain_horizon_d) and chain_horizon_d > 0):
         raise InputError(
             f"chain_horizon_d = {chain_horizon_d!r} (must be a finite number of days > 0: decays "
             "later than this do not count). Leave it out to count all progeny."
@@ -272,6 +284,11 @@ def _checked_horizon_s(chain_horizon_d: float | None) -> float | None:
 def _retention_per_member(
     retention: Mapping[str, float] | None, members: tuple[str, ...], source: NuclearDataSource
 ) -> FloatArray:
+    if retention is not None and not isinstance(retention, Mapping):
+        raise InputError(
+            f"retention = {retention!r} is not a mapping of progeny to fractions. Write, for "
+            "example, retention={'Fr-221': 0.5}."
+        )
     kept = np.ones(len(members))
     seen: set[str] = set()
     for given, value in (retention or {}).items():

@@ -107,7 +107,9 @@ def emissions(
     147.9
     """
     if not isinstance(nuclide, str):
-        return _given_emissions(nuclide, chain, (chain_horizon_d, retention, source))
+        unused = chain and half_life_source == "icrp107"
+        unused = unused and all(value is None for value in (chain_horizon_d, retention, source))
+        return _given_emissions(nuclide, only_argument=unused)
     data = DEFAULT_SOURCE if source is None else source
     solved = chain_structure(
         radionuclide(nuclide, data),
@@ -169,7 +171,7 @@ def _require_dataset(nuclide: xr.Dataset) -> xr.Dataset:
     return nuclide
 
 
-def _given_emissions(table: xr.Dataset, chain: bool, others: tuple[object, ...]) -> xr.Dataset:
+def _given_emissions(table: xr.Dataset, *, only_argument: bool) -> xr.Dataset:
     _require_dataset(table)
     missing = [
         name
@@ -181,10 +183,10 @@ def _given_emissions(table: xr.Dataset, chain: bool, others: tuple[object, ...])
             f"the Dataset given as nuclide lacks {missing} (variables of an emissions Dataset). "
             "Make it with emissions or emissions_from_csv."
         )
-    if not chain or any(other is not None for other in others):
+    if not only_argument:
         raise InputError(
-            "chain, chain_horizon_d, retention and source have no effect on an emissions Dataset, "
-            "whose lines are used as they are. Give them where the Dataset is made."
+            "chain, chain_horizon_d, half_life_source, retention and source have no effect on an "
+            "emissions Dataset (its lines are used as they are). Give them where it is made."
         )
     nuclide_label(table)
     return table

@@ -151,6 +151,7 @@ def nuclide_lines(nuclide: str, source: NuclearDataSource) -> Lines:
     if beta is not None:
         parts.insert(0, (beta, "beta", True))
     rows = np.concatenate([part[0] for part in parts]) if parts else np.empty((0, 2))
+    _check_rows(nuclide, source, rows)
     left_out = {
         key: float(lists[key][:, 0] @ lists[key][:, 1]) for key in REFUSED_LISTS if key in lists
     }
@@ -164,6 +165,17 @@ def nuclide_lines(nuclide: str, source: NuclearDataSource) -> Lines:
         energy_left_out_keV=sum(left_out.values()),
         left_out=tuple(key for key, energy in left_out.items() if energy > 0),
     )
+
+
+def _check_rows(nuclide: str, source: NuclearDataSource, rows: FloatArray) -> None:
+    wrong = ~(np.isfinite(rows).all(axis=1) & (rows[:, 0] > 0) & (rows[:, 1] >= 0))
+    if wrong.any():
+        energy, yield_per_decay = rows[np.argmax(wrong)]
+        raise InputError(
+            f"{nuclide} in {source.name} has a line of {energy:g} keV with yield "
+            f"{yield_per_decay:g} (energies must be > 0, yields >= 0, both finite). Correct the "
+            "data source."
+        )
 
 
 def _beta_part(
