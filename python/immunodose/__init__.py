@@ -21,7 +21,7 @@ _PUBLIC: dict[str, str] = {
     "s_values_electron": "immunodose.transport",
     "hit_statistics": "immunodose.hits",
     "label": "immunodose.source",
-    "biokinetics": "immunodose.biokinetics",
+    "biokinetics": "immunodose.source_kinetics",
     "absorbed_dose": "immunodose.population",
     "survival": "immunodose.response",
     "mhc1_expression": "immunodose.immune",
@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from immunodose.response import survival as survival
     from immunodose.scenario import Scenario as Scenario
     from immunodose.scenario import run as run
-    from immunodose.biokinetics import biokinetics as biokinetics
     from immunodose.source import label as label
+    from immunodose.source_kinetics import biokinetics as biokinetics
     from immunodose.summarize import summary as summary
     from immunodose.systemic import simulate_host as simulate_host
     from immunodose.transport import s_values as s_values

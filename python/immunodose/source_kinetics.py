@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""When decays happen: activity concentrations in tumor, blood and marrow after injection."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from immunodose.data.parameters import ParameterSet, ParametersLike, resolve
+from immunodose.errors import InputError, UnitError, did_you_mean
+from immunodose.provenance import base_attrs
+from immunodose.schema import build
+from immunodose.source_amounts import number
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+COMPARTMENTS = ("tumor", "blood", "marrow")
+
+_SECONDS = {"d": 86400.0, "h": 3600.0, "s": 1.0}
+# From a few decays per second to the largest therapy of a patient with room to spare.
+_USUAL_ACTIVITY_BQ = (10.0, 1e12)
+
+
+def biokinetics(
+    *,
+    agent: ParametersLike,
+    administered_activity_Bq: float,
+    compartments: Sequence[str] = COMPARTMENTS,
+    allow_unusual: bool = False,
+    **overrides: float,
+) -> xr.Dataset:
+    """Give the activity concentration of an agent in tumor, blood and marrow in time.
+
+    Parameters
+    ----------
+    agent
+        Parameter set of kind `agent`: its name, path, Dataset or ParameterSet. Its file names the
+        nuclide, and defines `tumor_uptake` and `blood_uptake` (percent of the administered
+        activity per g, decay-corrected and extrapolated to time 0),
+        `tumor_biological_half_life`, `blood_biological_half_life` and `marrow_to_blood_ratio`.
+    administered_activity_Bq
+        Administered activity in Bq (>= 0).
+    compartments
+        Any of tumor, blood, marrow; only their parameters need to be defined.
+    allow_unusual
+        Accept activities outside 10 Bq to 1 TBq, which are most often slips of unit.
+    **overrides
+        Values that replace those of the set, in its units and within its ranges.
+
+    Returns
+    -------
+    xarray.Dataset
+        `activity_amplitude` (compartment) [Bq g-1], `activity_rate_constant` (compartment) [s-1],
+        `time_integrated_activity_concentration` (compartment) [Bq s g-1] and
+        `administered_activity` () [Bq]; the coordinate `nuclide` is a scalar.
+
+    Raises
+    ------
+    InputError
+        For negative activity, an unknown compartment, an undefined parameter or an agent
+        without nuclide.
+    UnitError
+        For an activity that looks like MBq or kBq given as Bq, or the reverse.
+
+    Notes
+    -----
+    One exponential per compartment that starts at its full value at time 0 (Eqs. 4-6,
+    docs/theory/source.md): no uptake phase, no second component, and marrow follows blood.
+    The values concern the nuclide itself; its progeny decay where they are formed.
+
+    Examples
+    --------
+    >>> from immunodose.data.parameter_file import Parameter
+    >>> values = {"tumor_uptake": (10.0, "percent g-1"), "tumor_biological_half_life": (4.0, "d")}
+    >>> entries = {
+    ...     key: Parameter(key, value, unit, 0.0, 100.0, "assumed", "example")
+    ...     for key, (value, unit) in values.items()
+    ... }
+    >>> example = ParameterSet("example", "agent", "Example", entries, {"nuclide": "Ac-225"})
+    >>> kinetics = biokinetics(
+    ...     agent=example, administered_activity_Bq=10e3, compartments=["tumor"]
+    ... )
+    >>> float(kinetics["activity_amplitude"].sel(compartment="tumor"))
+    1000.0
+    """
+    from immunodose.data.decay_data import DEFAULT_SOURCE
+
+    parameter_set = resolve(agent, kind="agent", **overrides)
+    activity = _activity(administered_activity_Bq, allow_unusual)
+    chosen = _compartments(compartments)
+    nuclide, half_life = _nuclide(parameter_set)
+    physical = math.log(2.0) / half_life
+    amplitude = np.array([activity * _uptake_per_g(parameter_set, name) for name in chosen])
+    rate = np.array([physical + _biological_rate(parameter_set, name) for name in chosen])
+    attrs = base_attrs(
+        **parameter_set.attrs("agent"),
+        **{f"agent_{key}": value for key, value in parameter_set.info.items()},
+        half_life_s=half_life,
+        data_source=DEFAULT_SOURCE.name,
+    )
+    dims = ("compartment",)
+    return build(
+        {
+            "activity_amplitude": (dims, amplitude),
+            "activity_rate_constant": (dims, rate),
+            # Eq. 6, docs/theory/source.md
+            "time_integrated_activity_concentration": (dims, amplitude / rate),
+            "administered_activity": ((), activity),
+        },
+        coords={"compartment": np.array(chosen, dtype=np.str_), "nuclide": nuclide},
+        attrs=attrs,
+    )
+
+
+def _activity(value: float, allow_unusual: bool) -> float:
+    activity = number("administered_activity_Bq", value)
+    low, high = _USUAL_ACTIVITY_BQ
+    if activity != 0.0 and not low <= activity <= high and not allow_unusual:
+        raise UnitError(
+            f"invalid administered_activity_Bq={activity:g} (usual: 0, or {low:g} to {high:g} Bq). "
+            "Give Bq, not kBq, MBq or mCi; allow_unusual=True accepts it."
+        )
+    return activity
+
+
+def _compartments(compartments: Sequence[str]) -> list[str]:
+    chosen = [compartments] if isinstance(compartments, str) else list(compartments)
+    for name in chosen:
+        if name not in COMPARTMENTS:
+            raise InputError(
+                f"unknown compartment {name!r} (allowed: {', '.join(COMPARTMENTS)})."
+                f"{did_you_mean(name, COMPARTMENTS)}"
+            )
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise InputError(f"invalid compartments={chosen} (allowed: each at most once, not none).")
+    return chosen
+
+
+def _nuclide(parameter_set: ParameterSet) -> tuple[str, float]:
+    from immunodose.data.decay_data import DEFAULT_SOURCE, half_life_s, radionuclide
+
+    stated = parameter_set.info.get("nuclide")
+    if stated is None:
+        raise InputError(
+            f"agent {parameter_set.name!r} names no nuclide (its decay sets the rate constant). "
+            'Add a top-level line such as nuclide = "Ac-225" to its file.'
+        )
+    nuclide = radionuclide(stated, DEFAULT_SOURCE)
+    return nuclide, half_life_s(nuclide, DEFAULT_SOURCE)
+
+
+def _uptake_per_g(parameter_set: ParameterSet, compartment: str) -> float:
+    # Eq. 4, docs/theory/source.md
+    if compartment == "marrow":
+        ratio = _value(parameter_set, "marrow_to_blood_ratio", "1")
+        return ratio * _uptake_per_g(parameter_set, "blood")
+    return _value(parameter_set, f"{compartment}_uptake", "percent g-1") / 100.0
+
+
+def _biological_rate(parameter_set: ParameterSet, compartment: str) -> float:
+    # Eq. 5, docs/theory/source.md
+    source = "blood" if compartment == "marrow" else compartment
+    key = f"{source}_biological_half_life"
+    entry = parameter_set.entry(key)
+    if entry.unit not in _SECONDS:
+        raise InputError(
+            f"agent {parameter_set.name!r} states {key} in {entry.unit!r} (allowed: "
+            f"{', '.join(_SECONDS)}). Change value, range and unit in its file."
+        )
+    if entry.value <= 0.0:
+        raise InputError(f"invalid {key}={entry.value:g} {entry.unit} (allowed: > 0).")
+    return math.log(2.0) / (entry.value * _SECONDS[entry.unit])
+
+
+def _value(parameter_set: ParameterSet, key: str, unit: str) -> float:
+    entry = parameter_set.entry(key)
+    if entry.unit != unit:
+        raise InputError(
+            f"agent {parameter_set.name!r} states {key} in {entry.unit!r} (allowed: {unit!r}). "
+            "Change value, range and unit in its file."
+        )
+    return number(key, entry.value)
