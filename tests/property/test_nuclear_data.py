@@ -188,10 +188,16 @@ def test_retention_scales_the_progeny(kept: float, horizon_d: float) -> None:
     )
 
 
-@given(st.sampled_from(["Ac-225", "Th-227", "Ra-223", "Pb-212", "At-211"]), st.floats(0.01, 1e4))
+@given(
+    st.sampled_from(["Ac-225", "Th-227", "Ra-223", "Pb-212", "At-211"]),
+    st.none() | st.floats(0.01, 1e4),
+    st.floats(0.001, 1),
+)
 @settings(max_examples=40)
-def test_edges_carry_the_decays(nuclide: str, horizon_d: float) -> None:
-    chain = chain_structure(nuclide, chain_horizon_d=horizon_d)
+def test_edges_carry_the_decays(nuclide: str, horizon_d: float | None, kept: float) -> None:
+    progeny = chain_structure(nuclide).members[1:]
+    retention = dict.fromkeys(progeny, kept)
+    chain = chain_structure(nuclide, chain_horizon_d=horizon_d, retention=retention)
     decays = np.eye(len(chain.members))[0]
     inside = chain.daughter_index >= 0
     for parent, daughter, fraction in zip(

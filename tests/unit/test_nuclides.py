@@ -283,6 +283,14 @@ def test_half_life_sources(nuclide: str, measured_d: float, icrp_d: float) -> No
     assert half_life_overrides()[label]["icrp107_half_life_d"] == icrp_d
 
 
+def test_half_lives_agree_with_the_chain_library() -> None:
+    import radioactivedecay
+
+    for nuclide in DEFAULT_SOURCE.radionuclides():
+        expected = radioactivedecay.DEFAULTDATA.half_life(nuclide, "s")
+        assert DEFAULT_SOURCE.half_life_s(nuclide) == pytest.approx(expected, rel=1e-12), nuclide
+
+
 def test_unknown_half_life_source() -> None:
     with pytest.raises(InputError, match="half_life_source"):
         emissions("225Ac", half_life_source="ensdf")  # type: ignore[arg-type]
