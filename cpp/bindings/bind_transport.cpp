@@ -1,8 +1,99 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include <pybind11/stl.h>
+
 #include "arrays.hpp"
+#include "immunodose/transport/hit_table.hpp"
+#include "immunodose/transport/s_value.hpp"
 
 namespace immunodose::bindings {
 
-void register_transport(py::module_& /*transport*/) {}
+namespace {
+
+AlphaChain make_chain(const DoubleArray& decays_per_parent_decay, const Int64Array& edge_parent,
+                      const Int64Array& edge_daughter, const DoubleArray& edge_fraction,
+                      const Int64Array& edge_is_alpha, const Int64Array& line_member,
+                      const DoubleArray& line_energy_keV, const DoubleArray& line_yield) {
+  AlphaChain chain;
+  const auto decays = view(decays_per_parent_decay);
+  chain.decays_per_parent_decay.assign(decays.begin(), decays.end());
+  const auto parents = view(edge_parent);
+  for (std::size_t e = 0; e < parents.size(); ++e) {
+    chain.edges.push_back({parents[e], view(edge_daughter)[e], view(edge_fraction)[e],
+                           view(edge_is_alpha)[e] != 0});
+  }
+  const auto members = view(line_member);
+  for (std::size_t l = 0; l < members.size(); ++l) {
+    chain.lines.push_back({members[l], view(line_energy_keV)[l], view(line_yield)[l]});
+  }
+  return chain;
+}
+
+}  // namespace
+
+void register_transport(py::module_& transport) {
+  transport.def(
+      "s_values",
+      [](const DoubleArray& edge_um, const DoubleArray& energy_keV, std::array<double, 2> source_um,
+         std::array<double, 2> target_um, const DoubleArray& distance_um,
+         double density_g_per_cm3) {
+        const auto edges = view(edge_um);
+        const auto energies = view(energy_keV);
+        const auto distances = view(distance_um);
+        require_size(edges, energies.size() + 1, "edge_um");
+        std::vector<double> dose;
+        {
+          const py::gil_scoped_release release;
+          const RadialKernel kernel{{edges.begin(), edges.end()},
+                                    {energies.begin(), energies.end()}};
+          dose = s_values(kernel, {source_um[0], source_um[1]}, {target_um[0], target_um[1]},
+                          distances, density_g_per_cm3);
+        }
+        return adopt(std::move(dose));
+      },
+      py::arg("edge_um"), py::arg("energy_keV"), py::arg("source_um"), py::arg("target_um"),
+      py::arg("distance_um"), py::arg("density_g_per_cm3"));
+
+  py::class_<AlphaChain>(transport, "AlphaChain")
+      .def(py::init(&make_chain), py::arg("decays_per_parent_decay"), py::arg("edge_parent"),
+           py::arg("edge_daughter"), py::arg("edge_fraction"), py::arg("edge_is_alpha"),
+           py::arg("line_member"), py::arg("line_energy_keV"), py::arg("line_yield"));
+
+  transport.def(
+      "hit_channels",
+      [](const AlphaChain& chain, double nucleus_radius_um, std::array<double, 2> source_um,
+         const DoubleArray& distance_um, double density_g_per_cm3) {
+        const auto distances = view(distance_um);
+        std::vector<double> rows;
+        {
+          const py::gil_scoped_release release;
+          const AlphaSlowing slowing(density_g_per_cm3);
+          const PointHitTable table(chain, nucleus_radius_um, density_g_per_cm3, slowing);
+          for (const double d : distances) {
+            const HitVector row = table.source_mean({source_um[0], source_um[1]}, d);
+            rows.insert(rows.end(), row.begin(), row.end());
+          }
+        }
+        return adopt(std::move(rows), {static_cast<py::ssize_t>(distances.size()),
+                                       static_cast<py::ssize_t>(HitChannels::count)});
+      },
+      py::arg("chain"), py::arg("nucleus_radius_um"), py::arg("source_um"), py::arg("distance_um"),
+      py::arg("density_g_per_cm3"));
+
+  transport.def(
+      "single_traversal_histogram",
+      [](const AlphaChain& chain, double nucleus_radius_um, std::array<double, 2> source_um,
+         double density_g_per_cm3, const DoubleArray& edge_Gy) {
+        const auto edges = view(edge_Gy);
+        std::vector<double> histogram;
+        {
+          const py::gil_scoped_release release;
+          histogram = single_traversal_histogram(
+              chain, nucleus_radius_um, {source_um[0], source_um[1]}, density_g_per_cm3, edges);
+        }
+        return adopt(std::move(histogram));
+      },
+      py::arg("chain"), py::arg("nucleus_radius_um"), py::arg("source_um"),
+      py::arg("density_g_per_cm3"), py::arg("edge_Gy"));
+}
 
 }  // namespace immunodose::bindings
