@@ -24,11 +24,11 @@ double low_energy_stopping(double energy_keV) {
 // Eq. 2: Bethe formula (I = 78 eV) with a fitted correction to the stopping number for shell,
 // Barkas and Bloch terms; fit to the same table, 1 - 12 MeV, largest residual 0.059 %.
 double bethe_stopping(double energy_keV) {
-  constexpr double alpha_rest_energy_MeV = 3727.3794;          // CODATA 2018
-  constexpr double four_pi_na_re2_mec2_MeV_cm2 = 0.307075;     // PDG 2022, per mol
+  constexpr double alpha_rest_energy_MeV = 3727.3794;       // CODATA 2018
+  constexpr double four_pi_na_re2_mec2_MeV_cm2 = 0.307075;  // PDG 2022, per mol
   constexpr double charge_number_squared = 4.0;
-  constexpr double water_z_over_a_mol_per_g = 0.55508;         // ICRU 90
-  constexpr double mean_excitation_energy_MeV = 78e-6;         // ICRU 90
+  constexpr double water_z_over_a_mol_per_g = 0.55508;  // ICRU 90
+  constexpr double mean_excitation_energy_MeV = 78e-6;  // ICRU 90
   const double t = energy_keV / keV_per_MeV;
   const double gamma = 1.0 + t / alpha_rest_energy_MeV;
   const double beta2 = 1.0 - 1.0 / (gamma * gamma);
@@ -36,9 +36,8 @@ double bethe_stopping(double energy_keV) {
   const double bethe =
       std::log(2.0 * electron_MeV * beta2 * gamma * gamma / mean_excitation_energy_MeV) - beta2;
   const double inverse = 1.0 / t;
-  const double correction =
-      -0.48271426 * std::sqrt(inverse) +
-      inverse * (0.48003058 + inverse * (0.00361386 - inverse * 0.22801914));
+  const double correction = -0.48271426 * std::sqrt(inverse) +
+                            inverse * (0.48003058 + inverse * (0.00361386 - inverse * 0.22801914));
   return four_pi_na_re2_mec2_MeV_cm2 * charge_number_squared * water_z_over_a_mol_per_g / beta2 *
          (bethe + correction);
 }
@@ -60,15 +59,14 @@ double alpha_electronic_mass_stopping(double energy_keV) {
 // Eq. 3: log-log polynomial fitted to the nuclear stopping power of the same table, 0.1 %.
 double alpha_nuclear_mass_stopping(double energy_keV) {
   const double x = std::log(energy_keV / keV_per_MeV);
-  constexpr double c[] = {5.15537231e-06,  5.04900057e-05, -2.53543855e-04, 6.04839496e-04,
+  constexpr double c[] = {5.15537231e-06,  5.04900057e-05,  -2.53543855e-04, 6.04839496e-04,
                           -1.10007838e-02, -8.54275570e-01, 1.06414343e+00};
   double sum = 0.0;
   for (const double coefficient : c) sum = sum * x + coefficient;
   return std::exp(sum);
 }
 
-AlphaSlowing::AlphaSlowing(double density_g_per_cm3)
-    : keV_per_um_factor_(0.1 * density_g_per_cm3) {
+AlphaSlowing::AlphaSlowing(double density_g_per_cm3) : keV_per_um_factor_(0.1 * density_g_per_cm3) {
   constexpr std::size_t n_energies = 1200;
   constexpr std::size_t n_roots = 4000;
   const double log_low = std::log(alpha_min_energy_keV);
@@ -130,8 +128,8 @@ double AlphaSlowing::range_um(double energy_keV) const {
     return energy / let_keV_per_um(energy);
   };
   return range_[i] + width / 6.0 *
-                         (integrand(log_energy_[i]) + 4.0 * integrand(log_energy_[i] + 0.5 * width) +
-                          integrand(x));
+                         (integrand(log_energy_[i]) +
+                          4.0 * integrand(log_energy_[i] + 0.5 * width) + integrand(x));
 }
 
 double AlphaSlowing::energy_keV(double residual_range_um) const {

@@ -17,9 +17,8 @@ double cole_formula_keV(double r) {
 }
 
 double lowest_piece_keV(double r) {
-  return r * (10.5 +
-              r * (1126.05 / 2.0 +
-                   r * (-9.251137e5 / 3.0 + r * (2.59298e8 / 4.0 + r * (4.96439e10 / 5.0)))));
+  return r * (10.5 + r * (1126.05 / 2.0 + r * (-9.251137e5 / 3.0 +
+                                               r * (2.59298e8 / 4.0 + r * (4.96439e10 / 5.0)))));
 }
 
 double middle_piece_keV(double r) {

@@ -20,12 +20,8 @@ struct Mark {
   std::array<double, n_moments> moment{1.0};
 };
 
-constexpr std::array<std::array<double, n_moments>, n_moments> binomial = {{{1},
-                                                                            {1, 1},
-                                                                            {1, 2, 1},
-                                                                            {1, 3, 3, 1},
-                                                                            {1, 4, 6, 4, 1},
-                                                                            {1, 5, 10, 10, 5, 1}}};
+constexpr std::array<std::array<double, n_moments>, n_moments> binomial = {
+    {{1}, {1, 1}, {1, 2, 1}, {1, 3, 3, 1}, {1, 4, 6, 4, 1}, {1, 5, 10, 10, 5, 1}}};
 
 // Sum of two independent marks. Eq. 14.
 Mark convolve(const Mark& a, const Mark& b) {
@@ -67,8 +63,7 @@ std::vector<AlphaChain::Line> merge_lines(const AlphaChain& chain) {
         line.energy_keV <= group_start + width_keV) {
       auto& group = merged.back();
       const double total = group.yield + line.yield;
-      group.energy_keV =
-          (group.energy_keV * group.yield + line.energy_keV * line.yield) / total;
+      group.energy_keV = (group.energy_keV * group.yield + line.energy_keV * line.yield) / total;
       group.yield = total;
     } else {
       merged.push_back(line);
@@ -169,9 +164,8 @@ class LineMarks {
   void visit_hits(double rho_um, double range_um, const Visit& visit) const {
     paths_(rho_um, radius_um_, range_um, [&](double entry, double exit, double weight) {
       if (entry >= range_um) return;
-      const double energy =
-          slowing_.energy_keV(range_um - entry) -
-          (exit < range_um ? slowing_.energy_keV(range_um - exit) : 0.0);
+      const double energy = slowing_.energy_keV(range_um - entry) -
+                            (exit < range_um ? slowing_.energy_keV(range_um - exit) : 0.0);
       visit(energy * gray_per_keV_, weight);
     });
   }
@@ -195,8 +189,8 @@ std::vector<RangedLine> ranged_lines(const AlphaChain& chain, const AlphaSlowing
     if (line.energy_keV > alpha_max_energy_keV) {
       throw InputError("alpha energy above the stopping-power fit (12000 keV)");
     }
-    ranged.push_back({static_cast<std::size_t>(line.member), line.yield,
-                      slowing.range_um(line.energy_keV)});
+    ranged.push_back(
+        {static_cast<std::size_t>(line.member), line.yield, slowing.range_um(line.energy_keV)});
   }
   return ranged;
 }
@@ -328,8 +322,7 @@ HitVector PointHitTable::at(double rho_um) const {
   HitVector result{};
   if (rho_um >= rho_um_.back()) return result;
   const auto upper = std::upper_bound(rho_um_.begin(), rho_um_.end(), rho_um);
-  const auto i = static_cast<std::size_t>(
-      std::max<std::ptrdiff_t>(0, upper - rho_um_.begin() - 1));
+  const auto i = static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, upper - rho_um_.begin() - 1));
   const double t = (rho_um - rho_um_[i]) / (rho_um_[i + 1] - rho_um_[i]);
   for (std::size_t c = 0; c < result.size(); ++c) {
     result[c] = (1.0 - t) * value_[i][c] + t * value_[i + 1][c];
@@ -340,7 +333,7 @@ HitVector PointHitTable::at(double rho_um) const {
 HitVector PointHitTable::source_mean(Region source, double distance_um) const {
   const bool surface = source.is_surface();
   if (surface && distance_um == 0.0) return at(source.outer_um);
-  static const QuadratureRule rule = gauss_legendre(2);
+  const QuadratureRule rule = gauss_legendre(2);
   const double low = std::max(0.0, distance_um > source.outer_um ? distance_um - source.outer_um
                                    : surface                     ? source.outer_um - distance_um
                                                                  : 0.0);
@@ -362,12 +355,28 @@ HitVector PointHitTable::source_mean(Region source, double distance_um) const {
     for (std::size_t k = 0; k < rule.node.size(); ++k) {
       const double rho = points[i] + width * rule.node[k];
       // Density of rho: Eq. 16.
-      const double density =
-          surface ? rho / (2.0 * source.outer_um * distance_um)
-                  : sphere_area_inside(source, rho, distance_um) / source.measure();
+      const double density = surface
+                                 ? rho / (2.0 * source.outer_um * distance_um)
+                                 : sphere_area_inside(source, rho, distance_um) / source.measure();
       const HitVector value = at(rho);
       for (std::size_t c = 0; c < sum.size(); ++c) {
         sum[c] += width * rule.weight[k] * density * value[c];
+      }
+    }
+  }
+  return sum;
+}
+
+HitVector PointHitTable::space_integral() const {
+  const QuadratureRule rule = gauss_legendre(2);
+  HitVector sum{};
+  for (std::size_t i = 0; i + 1 < rho_um_.size(); ++i) {
+    const double width = rho_um_[i + 1] - rho_um_[i];
+    for (std::size_t k = 0; k < rule.node.size(); ++k) {
+      const double rho = rho_um_[i] + width * rule.node[k];
+      const HitVector value = at(rho);
+      for (std::size_t c = 0; c < sum.size(); ++c) {
+        sum[c] += width * rule.weight[k] * 4.0 * constants::pi * rho * rho * value[c];
       }
     }
   }
@@ -389,8 +398,7 @@ std::vector<double> single_traversal_histogram(const AlphaChain& chain, double n
       marks.visit_hits(rho, line.range_um, [&](double z, double weight) {
         const auto upper = std::upper_bound(edge_Gy.begin(), edge_Gy.end(), z);
         if (upper == edge_Gy.begin() || upper == edge_Gy.end()) return;
-        histogram[static_cast<std::size_t>(upper - edge_Gy.begin() - 1)] +=
-            decays * share * weight;
+        histogram[static_cast<std::size_t>(upper - edge_Gy.begin() - 1)] += decays * share * weight;
       });
     };
     if (source.is_surface()) {

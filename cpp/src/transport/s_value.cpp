@@ -68,12 +68,12 @@ std::vector<double> s_values(const RadialKernel& kernel, Region source, Region t
     const double low = std::max(0.0, d - overlap.reach_um());
     const double high = d + overlap.reach_um();
     const double energy_volume =
-        d == 0.0 ? folded_energy(
-                       kernel, rule, [&](double r) { return overlap.concentric(r); }, points, low,
-                       high)
-                 : folded_energy(
-                       kernel, rule, [&](double r) { return overlap.averaged(r, d); }, points, low,
-                       high);
+        d == 0.0
+            ? folded_energy(
+                  kernel, rule, [&](double r) { return overlap.concentric(r); }, points, low, high)
+            : folded_energy(
+                  kernel, rule, [&](double r) { return overlap.averaged(r, d); }, points, low,
+                  high);
     dose[i] = scale * energy_volume;
   }
   return dose;

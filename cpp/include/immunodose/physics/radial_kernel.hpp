@@ -14,8 +14,8 @@ struct SpectrumLines {
 // Energy per decay deposited between consecutive edges; exact in energy, uniform inside a bin.
 // Any transport model fills one of these: it is the seam between physics and S values.
 struct RadialKernel {
-  std::vector<double> edge_um;      // edge_um[0] = 0
-  std::vector<double> energy_keV;   // size edge_um.size() - 1
+  std::vector<double> edge_um;     // edge_um[0] = 0
+  std::vector<double> energy_keV;  // size edge_um.size() - 1
 
   double reach_um() const { return edge_um.empty() ? 0.0 : edge_um.back(); }
   double total_energy_keV() const;

@@ -52,6 +52,8 @@ class PointHitTable {
   HitVector at(double rho_um) const;
   // Mean over decays uniform in `source`, centered at distance_um from the nucleus center.
   HitVector source_mean(Region source, double distance_um) const;
+  // Integral over all space (um3): hits per unit concentration of decays everywhere.
+  HitVector space_integral() const;
   double reach_um() const { return rho_um_.back(); }
 
  private:

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Mean absorbed dose and alpha hits of every cell of a population: tables over distance,
+// summed over neighbors in canonical order by the thread that owns the target.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "immunodose/core/parallel.hpp"
+#include "immunodose/physics/radial_kernel.hpp"
+#include "immunodose/transport/hit_table.hpp"
+
+namespace immunodose {
+
+enum class Compartment : std::int64_t { nucleus = 0, cytoplasm = 1, membrane = 2, cell = 3 };
+inline constexpr std::size_t n_source_compartments = 3;  // nucleus, cytoplasm, membrane
+
+struct CellShape {
+  double cell_radius_um;
+  double nucleus_radius_um;
+};
+
+Region compartment_region(const CellShape& shape, Compartment compartment,
+                          double membrane_thickness_um);
+
+struct PopulationInput {
+  std::span<const double> x_um;
+  std::span<const double> y_um;
+  std::span<const double> z_um;
+  std::span<const CellShape> shape;        // distinct shapes: self-doses are exact for each
+  std::span<const std::int64_t> shape_of;  // per cell
+  std::span<const CellShape> shape_class;  // few representative shapes for the cross-dose
+  std::span<const std::int64_t> class_of;  // per cell
+  std::span<const double> time_integrated_activity;  // (cell, source compartment), Bq s
+  double medium_concentration;                       // Bq s um-3, outside the cells
+  double membrane_thickness_um;
+  double density_g_per_cm3;
+};
+
+struct PopulationModel {
+  std::vector<RadialKernel> kernel;         // one per emission class
+  std::vector<Compartment> target;          // scored compartments
+  const AlphaChain* alpha_chain = nullptr;  // hits are scored where given
+};
+
+struct PopulationResult {
+  // (cell, target, kernel, origin): origin 0 = self, 1 = cross (medium included). Gy.
+  std::vector<double> dose_Gy;
+  // (cell, traversals and moments 0..5), empty without an alpha chain.
+  std::vector<double> hits;
+};
+
+// Traversals and the moments 0..5.
+inline constexpr std::size_t n_hit_columns = 1 + HitChannels::n_moments;
+
+// Eq. 17, docs/theory/transport.md. Cost: cells times neighbors within the reach of each class.
+PopulationResult population_dose(const PopulationInput& input, const PopulationModel& model,
+                                 int n_threads, const StopPoll& stop = {});
+
+}  // namespace immunodose
