@@ -21,13 +21,15 @@ constexpr Compartment sources[n_source_compartments] = {
 constexpr double largest_distance_step_um = 0.2;
 constexpr double distance_step_per_radius = 0.04;
 
-// Channels that share a reach: one kernel (all targets) or the alpha hits.
+// Columns that are scored in one sweep over the neighbors: kernels of one reach with all
+// targets (kernel-major), or the alpha hits.
 struct Channels {
-  double reach_um;     // beyond reach + radii the cross-dose is exactly zero
-  std::size_t width;   // values per distance
-  std::size_t kernel;  // index of the kernel, or no_kernel for hits
+  double reach_um;                   // beyond reach + radii the cross-dose is exactly zero
+  std::vector<std::size_t> kernels;  // empty for hits
+  std::size_t width;                 // values per distance
+
+  bool has_hits() const { return kernels.empty(); }
 };
-constexpr std::size_t no_kernel = static_cast<std::size_t>(-1);
 
 class CrossTable {
  public:
@@ -66,15 +68,26 @@ class Engine {
         n_threads_(n_threads),
         stop_(stop),
         slowing_(input.density_g_per_cm3) {
+    // Kernels that reach every cell anyway share one sweep.
+    Channels far{0.0, {}, 0};
+    const double diameter = in_.x_um.empty() ? 0.0 : population_diameter();
     for (std::size_t k = 0; k < model.kernel.size(); ++k) {
-      channels_.push_back({model.kernel[k].reach_um(), model.target.size(), k});
+      const double reach = model.kernel[k].reach_um();
+      if (reach < diameter) {
+        channels_.push_back({reach, {k}, model.target.size()});
+      } else {
+        far.reach_um = std::max(far.reach_um, reach);
+        far.kernels.push_back(k);
+        far.width += model.target.size();
+      }
     }
+    if (!far.kernels.empty()) channels_.push_back(far);
     if (model.alpha_chain != nullptr) {
       double reach = 0.0;
       for (const auto& line : model.alpha_chain->lines) {
         if (line.yield > 0.0) reach = std::max(reach, slowing_.range_um(line.energy_keV));
       }
-      channels_.push_back({reach, n_hit_columns, no_kernel});
+      channels_.push_back({reach, {}, n_hit_columns});
     }
     find_used_sources();
   }
@@ -88,8 +101,6 @@ class Engine {
   }
 
  private:
-  bool has_hits(const Channels& channels) const { return channels.kernel == no_kernel; }
-
   void find_used_sources() {
     used_.fill(false);
     for (std::size_t i = 0; i < in_.time_integrated_activity.size(); ++i) {
@@ -126,7 +137,7 @@ class Engine {
                              const PointHitTable* hit_table) const {
     std::vector<double> rows(distance.size() * channels.width, 0.0);
     const Region from = source_region(source_shape, source);
-    if (has_hits(channels)) {
+    if (channels.has_hits()) {
       for (std::size_t i = 0; i < distance.size(); ++i) {
         const HitVector hit = hit_table->source_mean(from, distance[i]);
         std::copy_n(hit.begin(), n_hit_columns,
@@ -134,12 +145,17 @@ class Engine {
       }
       return rows;
     }
-    for (std::size_t t = 0; t < model_.target.size(); ++t) {
-      const Region to =
-          compartment_region(target_shape, model_.target[t], in_.membrane_thickness_um);
-      const auto dose =
-          s_values(model_.kernel[channels.kernel], from, to, distance, in_.density_g_per_cm3);
-      for (std::size_t i = 0; i < distance.size(); ++i) rows[i * channels.width + t] = dose[i];
+    std::size_t column = 0;
+    for (const std::size_t kernel : channels.kernels) {
+      for (const Compartment compartment : model_.target) {
+        const Region to = compartment_region(target_shape, compartment, in_.membrane_thickness_um);
+        const auto dose =
+            s_values(model_.kernel[kernel], from, to, distance, in_.density_g_per_cm3);
+        for (std::size_t i = 0; i < distance.size(); ++i) {
+          rows[i * channels.width + column] = dose[i];
+        }
+        ++column;
+      }
     }
     return rows;
   }
@@ -148,7 +164,7 @@ class Engine {
   std::vector<std::unique_ptr<PointHitTable>> hit_tables(const Channels& channels,
                                                          std::span<const CellShape> shapes) const {
     std::vector<std::unique_ptr<PointHitTable>> tables(shapes.size());
-    if (!has_hits(channels)) return tables;
+    if (!channels.has_hits()) return tables;
     parallel_for(
         static_cast<std::int64_t>(shapes.size()), 1, n_threads_,
         [&](std::int64_t begin, std::int64_t end) {
@@ -205,13 +221,15 @@ class Engine {
 
   void deposit(const Channels& channels, std::size_t cell, std::size_t column, std::size_t origin,
                double value) {
-    if (has_hits(channels)) {
+    if (channels.has_hits()) {
       result_.hits[cell * n_hit_columns + column] += value;
-    } else {
-      const std::size_t n_kernels = model_.kernel.size();
-      result_.dose_Gy[((cell * model_.target.size() + column) * n_kernels + channels.kernel) * 2 +
-                      origin] += value;
+      return;
     }
+    const std::size_t n_targets = model_.target.size();
+    const std::size_t kernel = channels.kernels[column / n_targets];
+    const std::size_t target = column % n_targets;
+    result_.dose_Gy[((cell * n_targets + target) * model_.kernel.size() + kernel) * 2 + origin] +=
+        value;
   }
 
   double largest_radius() const {
@@ -254,7 +272,8 @@ class Engine {
   }
 
   // (source class, target class, source compartment)
-  std::vector<CrossTable> cross_tables(const Channels& channels, double step, std::size_t first_step,
+  std::vector<CrossTable> cross_tables(const Channels& channels, double step,
+                                       std::size_t first_step,
                                        const std::vector<double>& distance) const {
     const std::size_t n_classes = in_.shape_class.size();
     const auto hits = hit_tables(channels, in_.shape_class);
@@ -332,7 +351,7 @@ class Engine {
     const std::size_t n_classes = in_.shape_class.size();
     std::vector<double> values(n_classes * channels.width, 0.0);
     if (in_.medium_concentration <= 0.0) return values;
-    if (has_hits(channels)) {
+    if (channels.has_hits()) {
       const auto tables = hit_tables(channels, in_.shape_class);
       for (std::size_t c = 0; c < n_classes; ++c) {
         const HitVector total = tables[c]->space_integral();
@@ -341,10 +360,12 @@ class Engine {
       }
       return values;
     }
-    const double gray = model_.kernel[channels.kernel].total_energy_keV() *
-                        constants::gray_ng_per_keV /
-                        (in_.density_g_per_cm3 * constants::ng_per_um3_at_unit_density);
-    std::fill(values.begin(), values.end(), gray);
+    const double gray_um3_per_keV = constants::gray_ng_per_keV /
+                                    (in_.density_g_per_cm3 * constants::ng_per_um3_at_unit_density);
+    for (std::size_t c = 0; c < values.size(); ++c) {
+      const std::size_t kernel = channels.kernels[c % channels.width / model_.target.size()];
+      values[c] = model_.kernel[kernel].total_energy_keV() * gray_um3_per_keV;
+    }
     return values;
   }
 
@@ -355,7 +376,7 @@ class Engine {
     for (std::size_t c = 0; c < channels.width; ++c) {
       sum[c] += in_.medium_concentration * background[first + c];
     }
-    if (!has_hits(channels)) {
+    if (!channels.has_hits()) {
       for (std::size_t c = 0; c < channels.width; ++c) deposit(channels, cell, c, 1, sum[c]);
       return;
     }

@@ -1,1 +1,61 @@
 # SPDX-License-Identifier: BSD-3-Clause
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+_Floats = npt.NDArray[np.float64]
+_Ints = npt.NDArray[np.int64]
+
+class AlphaChain:
+    def __init__(
+        self,
+        decays_per_parent_decay: _Floats,
+        edge_parent: _Ints,
+        edge_daughter: _Ints,
+        edge_fraction: _Floats,
+        edge_is_alpha: _Ints,
+        line_member: _Ints,
+        line_energy_keV: _Floats,
+        line_yield: _Floats,
+    ) -> None: ...
+
+def s_values(
+    edge_um: _Floats,
+    energy_keV: _Floats,
+    source_um: tuple[float, float],
+    target_um: tuple[float, float],
+    distance_um: _Floats,
+    density_g_per_cm3: float,
+) -> _Floats: ...
+def hit_channels(
+    chain: AlphaChain,
+    nucleus_radius_um: float,
+    source_um: tuple[float, float],
+    distance_um: _Floats,
+    density_g_per_cm3: float,
+) -> _Floats: ...
+def single_traversal_histogram(
+    chain: AlphaChain,
+    nucleus_radius_um: float,
+    source_um: tuple[float, float],
+    density_g_per_cm3: float,
+    edge_Gy: _Floats,
+) -> _Floats: ...
+def population_dose(
+    x_um: _Floats,
+    y_um: _Floats,
+    z_um: _Floats,
+    shape_um: _Floats,
+    shape_of: _Ints,
+    shape_class_um: _Floats,
+    class_of: _Ints,
+    time_integrated_activity: _Floats,
+    medium_concentration: float,
+    membrane_thickness_um: float,
+    density_g_per_cm3: float,
+    kernels: Sequence[tuple[_Floats, _Floats]],
+    targets: Sequence[int],
+    alpha_chain: AlphaChain | None,
+    n_threads: int,
+) -> tuple[_Floats, _Floats]: ...

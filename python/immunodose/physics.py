@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From emissions to energy deposited around a point: the seam between models and S values."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from immunodose import _core
+from immunodose.data.nuclides import emissions, nuclide_label
+from immunodose.errors import InputError, did_you_mean
+from immunodose.provenance import base_attrs
+from immunodose.schema import build
+from immunodose.typing import EMISSIONS, Emission, FloatArray, FloatLike, Physics
+from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+PHYSICS: tuple[Physics, ...] = ("mird",)
+
+# The straight-track model transports these and leaves the others out (docs/theory/physics.md).
+_MIRD_SLOWING: dict[Emission, str] = {
+    "alpha": "alpha",
+    "beta": "electron_cole",
+    "auger_ce": "electron_cole",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RadialKernel:
+    """Energy (keV per decay) deposited between consecutive radii (um) around a decay."""
+
+    edge_um: FloatArray
+    energy_keV: FloatArray
+
+    @property
+    def reach_um(self) -> float:
+        """Radius beyond which nothing is deposited."""
+        return float(self.edge_um[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class PhysicsModel:
+    """Kernels of one nuclide under one transport model.
+
+    `kernels` has the emission classes that the model transports; `emitted_keV` and
+    `not_scored_keV` are mean energies per decay of every class.
+    """
+
+    nuclide: str
+    physics: Physics
+    density_g_per_cm3: float
+    kernels: Mapping[Emission, RadialKernel]
+    emitted_keV: Mapping[Emission, float]
+    not_scored_keV: Mapping[Emission, float]
+
+
+def require_physics(physics: str | None) -> Physics:
+    """Return the model's name, or raise InputError: there is no default model yet."""
+    if physics is None:
+        raise InputError(
+            "physics is not given (there is no default transport model yet). "
+            "Give physics='mird': straight CSDA tracks, as in the MIRD cellular tables."
+        )
+    if physics not in PHYSICS:
+        raise InputError(
+            f"unknown physics={physics!r} (available: {', '.join(PHYSICS)})."
+            f"{did_you_mean(physics, PHYSICS)}"
+        )
+    return physics
+
+
+def require_density(density_g_per_cm3: float) -> float:
+    """Return a finite density > 0, or raise InputError."""
+    if not np.isfinite(density_g_per_cm3) or density_g_per_cm3 <= 0.0:
+        raise InputError(
+            f"invalid density_g_per_cm3={density_g_per_cm3} (allowed: finite, > 0; water is 1)."
+        )
+    return float(density_g_per_cm3)
+
+
+def physics_model(
+    nuclide: str | xr.Dataset,
+    *,
+    physics: Physics,
+    chain: bool = True,
+    chain_horizon_d: float | None = None,
+    retention: Mapping[str, float] | None = None,
+    density_g_per_cm3: float = 1.0,
+) -> PhysicsModel:
+    """Return the kernels of a nuclide; those of a named nuclide are cached."""
+    density = require_density(density_g_per_cm3)
+    if isinstance(nuclide, str):
+        kept = None if retention is None else tuple(sorted(retention.items()))
+        return _named_model(nuclide, physics, chain, chain_horizon_d, kept, density)
+    table = emissions(nuclide, chain=chain, chain_horizon_d=chain_horizon_d, retention=retention)
+    return _model(table, physics, density)
+
+
+@functools.lru_cache(maxsize=64)
+def _named_model(
+    nuclide: str,
+    physics: Physics,
+    chain: bool,
+    chain_horizon_d: float | None,
+    retention: tuple[tuple[str, float], ...] | None,
+    density_g_per_cm3: float,
+) -> PhysicsModel:
+    kept = None if retention is None else dict(retention)
+    table = emissions(nuclide, chain=chain, chain_horizon_d=chain_horizon_d, retention=kept)
+    return _model(table, physics, density_g_per_cm3)
+
+
+def _model(table: xr.Dataset, physics: Physics, density_g_per_cm3: float) -> PhysicsModel:
+    classes = table["emission"].values.astype(str)
+    energy = table["energy"].values.astype(np.float64)
+    yields = table["yield_per_decay"].values.astype(np.float64)
+    kernels: dict[Emission, RadialKernel] = {}
+    emitted: dict[Emission, float] = {}
+    not_scored: dict[Emission, float] = {}
+    for emission in EMISSIONS:
+        own = classes == emission
+        emitted[emission] = float(np.sum(energy[own] * yields[own]))
+        slowing = _MIRD_SLOWING.get(emission)
+        not_scored[emission] = emitted[emission] if slowing is None else 0.0
+        if slowing is None or emitted[emission] == 0.0:
+            continue
+        edge, deposited = _core.physics.csda_kernel(
+            energy_keV=energy[own],
+            yield_per_decay=yields[own],
+            alpha=slowing == "alpha",
+            density_g_per_cm3=density_g_per_cm3,
+        )
+        kernels[emission] = RadialKernel(edge, deposited)
+    return PhysicsModel(
+        nuclide_label(table), physics, density_g_per_cm3, kernels, emitted, not_scored
+    )
+
+
+def point_kernel(
+    nuclide: str | xr.Dataset,
+    *,
+    radius_um: FloatLike | None = None,
+    physics: Physics | None = None,
+    chain: bool = True,
+    retention: Mapping[str, float] | None = None,
+    density_g_per_cm3: float = 1.0,
+) -> xr.Dataset:
+    """Return the absorbed dose around an isotropic point source in water.
+
+    Parameters
+    ----------
+    nuclide
+        Name of a nuclide or an emissions Dataset.
+    radius_um
+        Radii > 0 in um, strictly ascending; None takes the model's own bin edges.
+    physics
+        Transport model; "mird" is the only one so far and there is no default.
+    chain
+        Whether progeny are included.
+    retention
+        Progeny -> fraction in [0, 1] that stays at the site of the parent.
+    density_g_per_cm3
+        Density of the water, > 0.
+
+    Returns
+    -------
+    Dataset
+        ``energy_fraction_within`` (radius, emission) [1], of the emitted energy;
+        ``dose_kernel`` (radius, emission) [Gy], per decay, mean over the bin that holds the
+        radius; ``energy_per_decay``, ``energy_not_scored`` (emission) [keV].
+
+    Raises
+    ------
+    InputError
+        For radii that are not finite, positive and ascending.
+
+    Notes
+    -----
+    Eq. 6 of docs/theory/physics.md. Classes that the model does not transport are zero.
+
+    Examples
+    --------
+    >>> kernel = point_kernel("Lu-177", radius_um=[10.0, 2000.0], physics="mird")
+    >>> kernel["energy_fraction_within"].sel(emission="beta").values.round(3)
+    array([0.04, 1.  ])
+    """
+    model = physics_model(
+        nuclide,
+        physics=require_physics(physics),
+        chain=chain,
+        retention=retention,
+        density_g_per_cm3=density_g_per_cm3,
+    )
+    radius = _radii(radius_um, model)
+    within = np.zeros((radius.size, len(EMISSIONS)))
+    dose = np.zeros_like(within)
+    for column, emission in enumerate(EMISSIONS):
+        kernel = model.kernels.get(emission)
+        if kernel is None:
+            continue
+        cumulative = np.concatenate([[0.0], np.cumsum(kernel.energy_keV)])
+        within[:, column] = (
+            np.interp(radius, kernel.edge_um, cumulative) / model.emitted_keV[emission]
+        )
+        dose[:, column] = _dose_at(radius, kernel, model.density_g_per_cm3)
+    return build(
+        {
+            "energy_fraction_within": (("radius", "emission"), within),
+            "dose_kernel": (("radius", "emission"), dose),
+            **energy_variables(model),
+        },
+        coords={"radius": radius, "emission": list(EMISSIONS)},
+        attrs=model_attrs(model),
+    )
+
+
+def _radii(radius_um: FloatLike | None, model: PhysicsModel) -> FloatArray:
+    if radius_um is None:
+        edges = [kernel.edge_um[1:] for kernel in model.kernels.values()]
+        return np.unique(np.concatenate(edges)) if edges else np.empty(0)
+    radius = np.atleast_1d(np.asarray(radius_um, dtype=np.float64))
+    bad = ~np.isfinite(radius) | (radius <= 0.0)
+    if bad.any():
+        index = int(np.flatnonzero(bad)[0])
+        raise InputError(f"radius_um[{index}]={radius[index]} (allowed: finite, > 0).")
+    if radius.ndim != 1 or np.any(np.diff(radius) <= 0.0):
+        raise InputError("radius_um must be one-dimensional and strictly ascending.")
+    return radius
+
+
+def _dose_at(radius: FloatArray, kernel: RadialKernel, density_g_per_cm3: float) -> FloatArray:
+    """Mean absorbed dose in Gy of the bin that holds each radius."""
+    index = np.searchsorted(kernel.edge_um, radius, side="right") - 1
+    inside = index < kernel.energy_keV.size
+    index = np.minimum(index, kernel.energy_keV.size - 1)
+    low, high = kernel.edge_um[index], kernel.edge_um[index + 1]
+    mass_ng = 4.0 / 3.0 * np.pi * (high**3 - low**3) * density_g_per_cm3 * NG_PER_UM3
+    dose: FloatArray = np.where(inside, kernel.energy_keV[index] * GRAY_NG_PER_KEV / mass_ng, 0.0)
+    return dose
+
+
+def energy_variables(
+    model: PhysicsModel,
+) -> dict[str, tuple[tuple[str, ...], FloatArray]]:
+    """Variables that account for the emitted energy of each class."""
+    return {
+        "energy_per_decay": (
+            ("emission",),
+            np.array([model.emitted_keV[emission] for emission in EMISSIONS]),
+        ),
+        "energy_not_scored": (
+            ("emission",),
+            np.array([model.not_scored_keV[emission] for emission in EMISSIONS]),
+        ),
+    }
+
+
+def model_attrs(model: PhysicsModel) -> dict[str, object]:
+    """Provenance of everything computed with a model."""
+    return base_attrs(
+        nuclide=model.nuclide,
+        physics=model.physics,
+        density_g_per_cm3=model.density_g_per_cm3,
+        physics_note=(
+            "straight CSDA tracks; recoils and photons not transported, see energy_not_scored"
+        ),
+    )

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""S values: mean absorbed dose to a compartment per decay in another, at any distance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from immunodose import _core
+from immunodose.cells.checks import require_scalar_radii
+from immunodose.errors import GeometryError, InputError, UnitError
+from immunodose.physics import (
+    PhysicsModel,
+    energy_variables,
+    model_attrs,
+    physics_model,
+    require_physics,
+)
+from immunodose.schema import build
+from immunodose.typing import EMISSIONS, TARGETS, FloatArray, FloatLike, Physics
+from immunodose.units import NM_PER_UM
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Membranes of cells are 4-10 nm; thicker "membranes" suggest um given as nm.
+_LARGEST_MEMBRANE_NM = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    cell_radius_um: float
+    nucleus_radius_um: float
+    membrane_um: float
+
+    def region(self, compartment: str) -> tuple[float, float]:
+        """Inner and outer radius of a compartment; equal radii are a surface."""
+        inside = self.cell_radius_um - self.membrane_um
+        return {
+            "nucleus": (0.0, self.nucleus_radius_um),
+            "cytoplasm": (self.nucleus_radius_um, inside),
+            "membrane": (inside, self.cell_radius_um),
+            "cell": (0.0, self.cell_radius_um),
+        }[compartment]
+
+
+def s_values(
+    nuclide: str | xr.Dataset,
+    *,
+    cell_radius_um: float,
+    nucleus_radius_um: float,
+    distance_um: FloatLike = 0.0,
+    source_cell_radius_um: float | None = None,
+    source_nucleus_radius_um: float | None = None,
+    membrane_thickness_nm: float = 10.0,
+    retention: Mapping[str, float] | None = None,
+    chain: bool = True,
+    physics: Physics | None = None,
+    density_g_per_cm3: float = 1.0,
+    allow_unusual: bool = False,
+) -> xr.Dataset:
+    """Return S values between the compartments of one cell or of two cells.
+
+    Parameters
+    ----------
+    nuclide
+        Name of a nuclide ("Ac-225", "225Ac", "Ac225") or an emissions Dataset.
+    cell_radius_um, nucleus_radius_um
+        Radii of the target cell, 0.5 to 100 um (`allow_unusual` for others); the nucleus is
+        concentric.
+    distance_um
+        Center-to-center distances: 0 is the self-dose; otherwise at least the sum of the radii.
+    source_cell_radius_um, source_nucleus_radius_um
+        Radii of the source cell; None means those of the target cell.
+    membrane_thickness_nm
+        Thickness of the shell inside the cell radius that is the membrane; 0 to the cytoplasm.
+        `physics="mird"` uses zero thickness whatever is given, as its tables do.
+    retention
+        Progeny -> fraction in [0, 1] that stays at the site of the parent.
+    chain
+        Whether progeny are included.
+    physics
+        "mird": straight CSDA tracks. There is no default yet.
+    density_g_per_cm3
+        Density of the water, > 0.
+    allow_unusual
+        Whether radii outside 0.5 to 100 um pass.
+
+    Returns
+    -------
+    Dataset
+        ``s_value`` (target, source, distance, emission) [Gy Bq-1 s-1], that is Gy per decay; the
+        membrane target is NaN where the membrane has no thickness. ``energy_per_decay`` and
+        ``energy_not_scored`` (emission) [keV].
+
+    Raises
+    ------
+    InputError
+        For radii, distances or thickness that are not finite or out of range.
+    UnitError
+        For radii or a membrane that suggest another unit.
+    GeometryError
+        For a nucleus larger than its cell or a distance at which the cells overlap.
+
+    Notes
+    -----
+    One-dimensional integral of kernel times overlap, exact but for the kernel's bins: Eq. 7 of
+    docs/theory/transport.md. `mird` transports neither photons nor recoils; see
+    ``energy_not_scored``.
+
+    References
+    ----------
+    Goddu et al. 1997, MIRD Cellular S Values, Society of Nuclear Medicine.
+
+    Examples
+    --------
+    >>> s = s_values("Lu-177", cell_radius_um=7.0, nucleus_radius_um=5.0, physics="mird")
+    >>> f"{float(s.s_value.sel(target='nucleus', source='membrane', distance=0).sum()):.2e}"
+    '1.75e-04'
+    """
+    model = physics_model(
+        nuclide,
+        physics=require_physics(physics),
+        chain=chain,
+        retention=retention,
+        density_g_per_cm3=density_g_per_cm3,
+    )
+    return _s_values(
+        model,
+        radii_um=(cell_radius_um, nucleus_radius_um),
+        source_radii_um=(source_cell_radius_um, source_nucleus_radius_um),
+        distance_um=distance_um,
+        membrane_thickness_nm=membrane_thickness_nm,
+        allow_unusual=allow_unusual,
+    )
+
+
+def s_values_alpha(
+    energy_keV: float,
+    *,
+    cell_radius_um: float,
+    nucleus_radius_um: float,
+    distance_um: FloatLike = 0.0,
+    source_cell_radius_um: float | None = None,
+    source_nucleus_radius_um: float | None = None,
+    membrane_thickness_nm: float = 10.0,
+    physics: Physics | None = None,
+    density_g_per_cm3: float = 1.0,
+    allow_unusual: bool = False,
+) -> xr.Dataset:
+    """Return S values of one alpha particle of `energy_keV` (1 to 12000 keV) per decay.
+
+    All other parameters, results and errors are those of `s_values`.
+
+    Examples
+    --------
+    >>> s = s_values_alpha(5870.0, cell_radius_um=7.0, nucleus_radius_um=5.0, physics="mird")
+    >>> round(float(s.s_value.sel(target="nucleus", source="nucleus", emission="alpha").sum()), 3)
+    0.092
+    """
+    table = _one_line("alpha", energy_keV, (1.0, 12000.0))
+    return s_values(
+        table,
+        cell_radius_um=cell_radius_um,
+        nucleus_radius_um=nucleus_radius_um,
+        distance_um=distance_um,
+        source_cell_radius_um=source_cell_radius_um,
+        source_nucleus_radius_um=source_nucleus_radius_um,
+        membrane_thickness_nm=membrane_thickness_nm,
+        physics=physics,
+        density_g_per_cm3=density_g_per_cm3,
+        allow_unusual=allow_unusual,
+    )
+
+
+def s_values_electron(
+    energy_keV: float,
+    *,
+    cell_radius_um: float,
+    nucleus_radius_um: float,
+    distance_um: FloatLike = 0.0,
+    source_cell_radius_um: float | None = None,
+    source_nucleus_radius_um: float | None = None,
+    membrane_thickness_nm: float = 10.0,
+    physics: Physics | None = None,
+    density_g_per_cm3: float = 1.0,
+    allow_unusual: bool = False,
+) -> xr.Dataset:
+    """Return S values of one electron of `energy_keV` (0.03 to 3000 keV) per decay.
+
+    All other parameters, results and errors are those of `s_values`.
+
+    Examples
+    --------
+    >>> s = s_values_electron(10.0, cell_radius_um=5.0, nucleus_radius_um=4.0, physics="mird")
+    >>> f"{float(s.s_value.sel(target='cell', source='cell', emission='auger_ce').sum()):.2e}"
+    '2.30e-03'
+    """
+    table = _one_line("auger_ce", energy_keV, (0.03, 3000.0))
+    return s_values(
+        table,
+        cell_radius_um=cell_radius_um,
+        nucleus_radius_um=nucleus_radius_um,
+        distance_um=distance_um,
+        source_cell_radius_um=source_cell_radius_um,
+        source_nucleus_radius_um=source_nucleus_radius_um,
+        membrane_thickness_nm=membrane_thickness_nm,
+        physics=physics,
+        density_g_per_cm3=density_g_per_cm3,
+        allow_unusual=allow_unusual,
+    )
+
+
+def _one_line(emission: str, energy_keV: float, allowed_keV: tuple[float, float]) -> xr.Dataset:
+    low, high = allowed_keV
+    if not np.isfinite(energy_keV) or not low <= energy_keV <= high:
+        raise InputError(
+            f"energy_keV={energy_keV} lies outside the {emission} model ({low:g} to {high:g} keV)."
+        )
+    label = f"{energy_keV:g} keV {emission}"
+    return build(
+        {
+            "energy": (("line",), np.array([energy_keV], dtype=np.float64)),
+            "yield_per_decay": (("line",), np.ones(1)),
+            "emission": (("line",), np.array([emission])),
+            "line_nuclide": (("line",), np.array([label])),
+            "continuous": (("line",), np.zeros(1, dtype=np.int8)),
+        },
+        attrs={"nuclide": label},
+    )
+
+
+def _s_values(
+    model: PhysicsModel,
+    *,
+    radii_um: tuple[float, float],
+    source_radii_um: tuple[float | None, float | None],
+    distance_um: FloatLike,
+    membrane_thickness_nm: float,
+    allow_unusual: bool,
+) -> xr.Dataset:
+    membrane_um = effective_membrane_um(model.physics, membrane_thickness_nm)
+    target = _cell(radii_um, membrane_um, allow_unusual)
+    given = [
+        own if radius is None else radius
+        for own, radius in zip(radii_um, source_radii_um, strict=True)
+    ]
+    source = _cell((given[0], given[1]), membrane_um, allow_unusual)
+    distance = _distances(distance_um, source, target)
+    value = np.zeros((len(TARGETS), len(TARGETS), distance.size, len(EMISSIONS)))
+    for t, target_name in enumerate(TARGETS):
+        inner, outer = target.region(target_name)
+        if inner == outer:  # no mass, no dose
+            value[t] = np.nan
+            continue
+        for s, source_name in enumerate(TARGETS):
+            for e, emission in enumerate(EMISSIONS):
+                kernel = model.kernels.get(emission)
+                if kernel is None:
+                    continue
+                value[t, s, :, e] = _core.transport.s_values(
+                    edge_um=kernel.edge_um,
+                    energy_keV=kernel.energy_keV,
+                    source_um=source.region(source_name),
+                    target_um=(inner, outer),
+                    distance_um=distance,
+                    density_g_per_cm3=model.density_g_per_cm3,
+                )
+    return build(
+        {
+            "s_value": (("target", "source", "distance", "emission"), value),
+            **energy_variables(model),
+        },
+        coords={
+            "target": list(TARGETS),
+            "source": list(TARGETS),
+            "distance": distance,
+            "emission": list(EMISSIONS),
+        },
+        attrs={
+            **model_attrs(model),
+            "membrane_thickness_nm": membrane_um * NM_PER_UM,
+            "cell_radius_um": target.cell_radius_um,
+            "nucleus_radius_um": target.nucleus_radius_um,
+            "source_cell_radius_um": source.cell_radius_um,
+            "source_nucleus_radius_um": source.nucleus_radius_um,
+        },
+    )
+
+
+def effective_membrane_um(physics: Physics, membrane_thickness_nm: float) -> float:
+    """Membrane thickness that a model uses: the `mird` tables know only a surface."""
+    if not np.isfinite(membrane_thickness_nm) or membrane_thickness_nm < 0.0:
+        raise InputError(
+            f"invalid membrane_thickness_nm={membrane_thickness_nm} (allowed: finite, >= 0)."
+        )
+    if membrane_thickness_nm > _LARGEST_MEMBRANE_NM:
+        raise UnitError(
+            f"membrane_thickness_nm={membrane_thickness_nm:g} exceeds 1000 nm. "
+            "Is it in another unit? Cell membranes are 4 to 10 nm thick."
+        )
+    return 0.0 if physics == "mird" else membrane_thickness_nm / NM_PER_UM
+
+
+def _cell(radii_um: tuple[float, float], membrane_um: float, allow_unusual: bool) -> _Cell:
+    cell_radius, nucleus_radius = require_scalar_radii(*radii_um, allow_unusual=allow_unusual)
+    if nucleus_radius > cell_radius - membrane_um:
+        raise GeometryError(
+            f"the nucleus ({nucleus_radius:g} um) reaches into the membrane of its cell "
+            f"({cell_radius:g} um less {membrane_um * NM_PER_UM:g} nm). Give a smaller nucleus."
+        )
+    return _Cell(cell_radius, nucleus_radius, membrane_um)
+
+
+def _distances(distance_um: FloatLike, source: _Cell, target: _Cell) -> FloatArray:
+    distance = np.atleast_1d(np.asarray(distance_um, dtype=np.float64))
+    if distance.ndim != 1:
+        raise InputError(f"distance_um must be a number or one-dimensional (got {distance.shape}).")
+    bad = ~np.isfinite(distance) | (distance < 0.0)
+    if bad.any():
+        index = int(np.flatnonzero(bad)[0])
+        raise InputError(f"distance_um[{index}]={distance[index]} (allowed: finite, >= 0).")
+    if np.any(distance == 0.0) and (source != target):
+        raise InputError(
+            "distance_um=0 is the self-dose, which has one cell: leave out source_cell_radius_um "
+            "and source_nucleus_radius_um, or give distances between cells only."
+        )
+    touching = source.cell_radius_um + target.cell_radius_um
+    overlap = (distance > 0.0) & (distance < touching * (1.0 - 1e-9))
+    if overlap.any():
+        index = int(np.flatnonzero(overlap)[0])
+        raise GeometryError(
+            f"the cells overlap at distance_um[{index}]={distance[index]:g} um (the radii sum to "
+            f"{touching:g} um). Give 0 for the self-dose or at least {touching:g} um."
+        )
+    return distance
