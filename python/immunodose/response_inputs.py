@@ -169,3 +169,12 @@ def merged(ds: xr.Dataset, new: xr.Dataset, *, merge: bool) -> xr.Dataset:
         )
     result = kept.assign_coords(new.coords).assign(new.data_vars)
     return result.assign_attrs({**ds.attrs, **new.attrs})
+
+
+def tumor_set(parameters: ParametersByType, overrides: Mapping[str, float]) -> ParameterSet:
+    """Return the set of the tumor cells; of a mapping the entry `"tumor"`."""
+    if isinstance(parameters, Mapping) and not hasattr(parameters, "data_vars"):
+        if TUMOR not in parameters:
+            raise InputError(f"parameters has no entry {TUMOR!r} (given: {sorted(parameters)}).")
+        parameters = parameters[TUMOR]
+    return resolve(cast("ParameterLike", parameters)).with_overrides(**overrides)

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The competing hazards behind `kill_probability`: inputs checked, effectors, cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from immunodose import _core
+from immunodose.data.parameters import ParameterSet
+from immunodose.effectors import EffectorModel, effector_model, effectors_in_time
+from immunodose.errors import InputError
+from immunodose.host_state import HostState, set_attributes
+from immunodose.response_inputs import (
+    TUMOR,
+    DoseHistory,
+    ParametersByType,
+    cell_types,
+    check_values,
+    dose_history,
+    require,
+    tumor_set,
+)
+from immunodose.time_grid import OutputTimes, TimeGrid, converged
+from immunodose.typing import FloatArray
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import xarray as xr
+
+T_CELL = "cd8_t_cell"
+
+_TOLERANCE = 1e-4
+_SAMPLE = 64
+_SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
+_VARIABLES = (
+    "kill_probability_radiation",
+    "kill_probability_immune",
+    "kill_fraction_radiation",
+    "kill_fraction_immune",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KillInputs:
+    """All that the hazards need: per cell, per time, and the parameters."""
+
+    log_survival: FloatArray
+    history: DoseHistory
+    is_tumor: npt.NDArray[np.bool_]
+    is_t_cell: npt.NDArray[np.bool_]
+    pmhc: FloatArray
+    pmhc_time_d: FloatArray | None
+    host: HostState
+    effectors: EffectorModel
+    killing_rate_per_d: float
+    pmhc_half_kill: float
+    pmhc_power: float
+    attrs: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KillSolution:
+    """Values by variable (cell, output), effectors (output), and the step that sufficed."""
+
+    values: dict[str, FloatArray]
+    effectors: FloatArray
+    step_d: float
+
+
+def kill_inputs(
+    ds: xr.Dataset,
+    parameters: ParametersByType,
+    host: HostState,
+    overrides: Mapping[str, float],
+    outputs: OutputTimes,
+) -> KillInputs:
+    """Check the Dataset, route each override to the set that has its key, read the values."""
+    in_host = {key: value for key, value in overrides.items() if key in host.parameters.entries}
+    host_set = host.parameters.with_overrides(**in_host)
+    line = tumor_set(parameters, {k: v for k, v in overrides.items() if k not in in_host})
+    types = cell_types(ds)
+    is_tumor, is_t_cell = types == TUMOR, types == T_CELL
+    if not is_tumor.any():
+        raise InputError(f"no cell is of type {TUMOR!r} (types: {sorted(set(types.tolist()))}).")
+    survival = require(ds, "survival_probability", "survival(ds, parameters=...)")
+    if survival.dims != ("cell",):
+        raise InputError(f"survival_probability has dims {survival.dims} (allowed: cell).")
+    probability = np.asarray(survival.values, dtype=np.float64)
+    check_values("survival_probability", probability, high=1.0)
+    pmhc, pmhc_time_d = _pmhc(ds, line, is_tumor, outputs)
+    baseline = _baseline(host_set, is_tumor, is_t_cell, in_host)
+    model = effector_model(host_set, baseline)
+    return KillInputs(
+        # A stored 0 is a probability below the smallest double.
+        log_survival=np.log(np.maximum(probability, _SMALLEST)),
+        history=dose_history(ds),
+        is_tumor=is_tumor,
+        is_t_cell=is_t_cell,
+        pmhc=pmhc,
+        pmhc_time_d=pmhc_time_d,
+        host=host,
+        effectors=model,
+        killing_rate_per_d=host_set.value("killing_rate_constant") if model.present else 0.0,
+        pmhc_half_kill=host_set.value("pmhc_half_kill") if model.present else 1.0,
+        pmhc_power=host_set.value("pmhc_power") if model.present else 1.0,
+        attrs={**set_attributes(host_set), **line.attrs("kill_parameters")},
+    )
+
+
+def _baseline(
+    host: ParameterSet, is_tumor: Any, is_t_cell: Any, overrides: Mapping[str, float]
+) -> float | None:
+    """Return CD8 T cells per tumor cell of the untreated tumor; None where there are none."""
+    if host.value("cd8_present") == 0.0:
+        return None
+    if is_t_cell.any():
+        if "effector_to_target_ratio" in overrides:
+            raise InputError(
+                f"effector_to_target_ratio has no effect: the Dataset holds {int(is_t_cell.sum())} "
+                f"cells of type {T_CELL!r}. Leave it out, or remove these cells."
+            )
+        return float(is_t_cell.sum() / is_tumor.sum())
+    if not host.defines("effector_to_target_ratio"):
+        raise InputError(
+            f"no T-cell number: the Dataset has no cells of type {T_CELL!r} and host set "
+            f"{host.name!r} does not define effector_to_target_ratio. Give "
+            "effector_to_target_ratio=... (an explicit 0 is valid), or host='athymic'."
+        )
+    ratio = host.value("effector_to_target_ratio")
+    return None if ratio == 0.0 else ratio
+
+
+def _pmhc(
+    ds: xr.Dataset, line: ParameterSet, is_tumor: Any, outputs: OutputTimes
+) -> tuple[FloatArray, FloatArray | None]:
+    surface = require(ds, "mhc1_surface", "mhc1_expression(ds, parameters=..., time_d=...)")
+    if surface.dims not in (("cell",), ("cell", "time"), ("time", "cell")):
+        raise InputError(f"mhc1_surface has dims {surface.dims} (allowed: cell and time).")
+    has_time = "time" in surface.dims
+    values = np.asarray(surface.transpose("cell", ...).values, dtype=np.float64)
+    columns = values if has_time else values[:, None]
+    columns = np.where(is_tumor[:, None], columns, 0.0)  # CD8 T cells attack tumor cells only
+    check_values("mhc1_surface", columns)
+    pmhc = np.ascontiguousarray(line.value("recognized_peptide_share") * columns)
+    if not has_time:
+        return pmhc, None
+    time_d = np.asarray(surface["time"].values, dtype=np.float64)
+    if time_d[0] > 0.0 or outputs.time_d[-1] > time_d[-1]:
+        raise InputError(
+            f"mhc1_surface covers {time_d[0]:g} to {time_d[-1]:g} d, needed are 0 to "
+            f"{outputs.time_d[-1]:g} d (it is not extrapolated). Call immunodose.mhc1_expression "
+            "with time_d that begins at 0 and covers them."
+        )
+    return pmhc, time_d
+
+
+def solve(inputs: KillInputs, outputs: OutputTimes, n_threads: int) -> KillSolution:
+    """Refine the time step until effectors and a sample of cells settle, then do all cells."""
+    breaks = inputs.host.breaks_d()
+    if inputs.pmhc_time_d is not None:
+        breaks = np.concatenate([breaks, inputs.pmhc_time_d])
+    tumor_rows = np.flatnonzero(inputs.is_tumor)
+    order = tumor_rows[np.argsort(inputs.log_survival[tumor_rows], kind="stable")]
+    sample = order[np.linspace(0, order.size - 1, min(_SAMPLE, order.size)).astype(int)]
+    model = inputs.effectors
+    turnover = max(model.loss_rate_per_d, 1.0 / max(outputs.time_d[-1], 1.0))
+    scale = model.baseline + model.priming_gain_per_d / turnover
+
+    def trial(grid: TimeGrid) -> FloatArray:
+        effectors = _effectors(inputs, grid, n_threads)
+        parts = [effectors[grid.output_index] / scale] if scale > 0.0 else []
+        return np.concatenate(
+            [*parts, *(part.ravel() for part in _cells(inputs, grid, effectors, sample, 1))]
+        )
+
+    grid, step = converged(
+        trial, outputs, breaks_d=breaks, tolerance=_TOLERANCE, what="kill_probability"
+    )
+    effectors = _effectors(inputs, grid, n_threads)
+    values = _cells(inputs, grid, effectors, slice(None), n_threads)
+    named = dict(zip(_VARIABLES, values, strict=True))
+    return KillSolution(named, effectors[grid.output_index], step)
+
+
+def _effectors(inputs: KillInputs, grid: TimeGrid, n_threads: int) -> FloatArray:
+    if not inputs.effectors.present:
+        return np.zeros(grid.time_d.size)
+
+    def mean_survival(rows: Any) -> FloatArray:
+        return _core.immune.mean_survival(
+            log_survival=inputs.log_survival[rows],
+            share=inputs.history.share[rows],
+            delivered=inputs.history.delivered(grid.time_d),
+            n_times=grid.time_d.size,
+            n_threads=n_threads,
+        )
+
+    has_t_cells = bool(inputs.is_t_cell.any())
+    return effectors_in_time(
+        inputs.effectors,
+        grid.time_d,
+        tumor_survival=mean_survival(inputs.is_tumor),
+        baseline_survival=(
+            mean_survival(inputs.is_t_cell) if has_t_cells else np.ones(grid.time_d.size)
+        ),
+        supply=inputs.host.supply_at(grid.time_d),
+    )
+
+
+def _cells(
+    inputs: KillInputs, grid: TimeGrid, effectors: FloatArray, rows: Any, n_threads: int
+) -> tuple[FloatArray, ...]:
+    left = np.zeros(grid.time_d.size, dtype=np.int64)
+    weight = np.zeros(grid.time_d.size)
+    times = inputs.pmhc_time_d
+    if times is not None and times.size > 1:
+        left = np.clip(np.searchsorted(times, grid.time_d, side="right") - 1, 0, times.size - 2)
+        weight = (grid.time_d - times[left]) / (times[left + 1] - times[left])
+    return _core.immune.kill(
+        log_survival=inputs.log_survival[rows],
+        share=inputs.history.share[rows],
+        delivered=inputs.history.delivered(grid.time_d),
+        pmhc=inputs.pmhc[rows],
+        time_d=grid.time_d,
+        effectors=effectors,
+        pmhc_left=left,
+        pmhc_weight=weight,
+        output_index=grid.output_index,
+        rate_per_d=inputs.killing_rate_per_d,
+        half_pmhc=inputs.pmhc_half_kill,
+        power=inputs.pmhc_power,
+        n_threads=n_threads,
+    )
+
+
+def kill_variables(
+    inputs: KillInputs, solution: KillSolution, outputs: OutputTimes
+) -> dict[str, tuple[tuple[str, ...], Any]]:
+    """Return the variables of `kill_probability` with their dims."""
+    values = dict(solution.values)
+    alive = (1.0 - values["kill_probability_radiation"]) * (1.0 - values["kill_probability_immune"])
+    values["kill_probability"] = 1.0 - alive
+    dims = ("cell", *outputs.dims)
+    variables: dict[str, tuple[tuple[str, ...], Any]] = {
+        name: (dims, outputs.shaped(value)) for name, value in values.items()
+    }
+    variables["effector_to_target_ratio"] = (outputs.dims, outputs.shaped(solution.effectors))
+    if inputs.host.white_cell_nadir is not None:
+        variables["white_cell_nadir"] = ((), inputs.host.white_cell_nadir)
+    return variables
