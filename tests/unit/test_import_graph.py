@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("scenario",),
     ("summarize",),
     ("systemic", "immune"),
-    ("response", "response_inputs"),
+    ("response",),
     ("population", "hits", "transport"),
     ("source", "cells"),
     ("physics",),

@@ -66,6 +66,56 @@ struct CellState {
   }
 };
 
+void validate(const KillTimes& times, std::size_t n_columns) {
+  const std::size_t n_times = times.time_d.size();
+  require_size(times.effectors.size(), n_times, "effectors");
+  require_size(times.pmhc_left.size(), n_times, "pmhc_left");
+  require_size(times.pmhc_weight.size(), n_times, "pmhc_weight");
+  for (std::size_t j = 0; j < n_times; ++j) {
+    const std::int64_t last = times.pmhc_left[j] + (times.pmhc_weight[j] == 0.0 ? 0 : 1);
+    if (times.pmhc_left[j] < 0 || static_cast<std::size_t>(last) >= n_columns) {
+      throw InputError("pmhc_left[" + std::to_string(j) + "] is no column of pmhc");
+    }
+  }
+}
+
+// Hazard of CD8 killing at time j for a cell with these pMHC columns (Eq. 9).
+double hazard(std::span<const double> pmhc, const KillTimes& times, KillParameters parameters,
+              std::size_t j) {
+  if (times.effectors[j] == 0.0) return 0.0;
+  const auto left = static_cast<std::size_t>(times.pmhc_left[j]);
+  const double weight = times.pmhc_weight[j];
+  const double amount =
+      weight == 0.0 ? pmhc[left] : pmhc[left] + weight * (pmhc[left + 1] - pmhc[left]);
+  return parameters.rate_per_d * times.effectors[j] *
+         hill(amount, parameters.half_pmhc, parameters.power);
+}
+
+// Follows cell i over the grid and stores it at the output times.
+void follow(std::size_t i, const RadiationExponent& exponent, std::span<const double> pmhc,
+            const KillTimes& times, KillParameters parameters, KillResult& result) {
+  CellState state;
+  const std::size_t n_outputs = times.output_index.size();
+  double hazard_before = 0.0;
+  std::size_t output = 0;
+  for (std::size_t j = 0; j < times.time_d.size(); ++j) {
+    const double hazard_now = hazard(pmhc, times, parameters, j);
+    const double h = j > 0 ? times.time_d[j] - times.time_d[j - 1] : 0.0;
+    const double radiation_now = exponent(i, j);
+    state.advance(radiation_now - state.radiation, 0.5 * (hazard_before + hazard_now) * h);
+    state.radiation = radiation_now;  // no drift from summed differences
+    hazard_before = hazard_now;
+    while (output < n_outputs && times.output_index[output] == static_cast<std::int64_t>(j)) {
+      const std::size_t at = i * n_outputs + output;
+      result.radiation[at] = -std::expm1(-state.radiation);
+      result.immune[at] = -std::expm1(-state.immune);
+      result.first_radiation[at] = state.first_radiation;
+      result.first_immune[at] = state.first_immune;
+      ++output;
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<double> mean_survival(std::span<const double> log_survival, const Delivery& delivery,
@@ -88,60 +138,20 @@ KillResult kill_of_cells(std::span<const double> log_survival, const Delivery& d
                          std::span<const double> pmhc, const KillTimes& times,
                          KillParameters parameters, int n_threads, const StopPoll& stop) {
   const std::size_t n_cells = log_survival.size();
-  const std::size_t n_times = times.time_d.size();
-  const std::size_t n_outputs = times.output_index.size();
-  const RadiationExponent exponent(log_survival, delivery, n_times);
-  require_size(times.effectors.size(), n_times, "effectors");
-  require_size(times.pmhc_left.size(), n_times, "pmhc_left");
-  require_size(times.pmhc_weight.size(), n_times, "pmhc_weight");
+  const RadiationExponent exponent(log_survival, delivery, times.time_d.size());
   const std::size_t n_columns = n_cells == 0 ? 1 : pmhc.size() / n_cells;
   require_size(pmhc.size(), n_columns * n_cells, "pmhc");
-  for (std::size_t j = 0; j < n_times; ++j) {
-    const std::int64_t last = times.pmhc_left[j] + (times.pmhc_weight[j] == 0.0 ? 0 : 1);
-    if (times.pmhc_left[j] < 0 || static_cast<std::size_t>(last) >= n_columns) {
-      throw InputError("pmhc_left[" + std::to_string(j) + "] is no column of pmhc");
-    }
-  }
-  const std::size_t n_values = n_cells * n_outputs;
+  validate(times, n_columns);
+  const std::size_t n_values = n_cells * times.output_index.size();
   KillResult result{std::vector<double>(n_values), std::vector<double>(n_values),
                     std::vector<double>(n_values), std::vector<double>(n_values)};
-  const auto follow = [&](std::size_t i) {
-    const auto hazard = [&](std::size_t j) {
-      if (times.effectors[j] == 0.0) return 0.0;
-      const auto left = i * n_columns + static_cast<std::size_t>(times.pmhc_left[j]);
-      const double weight = times.pmhc_weight[j];
-      const double amount =
-          weight == 0.0 ? pmhc[left] : pmhc[left] + weight * (pmhc[left + 1] - pmhc[left]);
-      return parameters.rate_per_d * times.effectors[j] *
-             hill(amount, parameters.half_pmhc, parameters.power);
-    };
-    CellState state;
-    double hazard_before = hazard(0);
-    std::size_t output = 0;
-    for (std::size_t j = 0; j < n_times; ++j) {
-      double immune_step = 0.0;
-      if (j > 0) {
-        const double hazard_now = hazard(j);
-        immune_step = 0.5 * (hazard_before + hazard_now) * (times.time_d[j] - times.time_d[j - 1]);
-        hazard_before = hazard_now;
-      }
-      const double radiation_now = exponent(i, j);
-      state.advance(radiation_now - state.radiation, immune_step);
-      state.radiation = radiation_now;
-      while (output < n_outputs && times.output_index[output] == static_cast<std::int64_t>(j)) {
-        const std::size_t at = i * n_outputs + output;
-        result.radiation[at] = -std::expm1(-state.radiation);
-        result.immune[at] = -std::expm1(-state.immune);
-        result.first_radiation[at] = state.first_radiation;
-        result.first_immune[at] = state.first_immune;
-        ++output;
-      }
-    }
-  };
   parallel_for(
       static_cast<std::int64_t>(n_cells), cells_per_block, n_threads,
       [&](std::int64_t begin, std::int64_t end) {
-        for (auto i = begin; i < end; ++i) follow(static_cast<std::size_t>(i));
+        for (auto cell = begin; cell < end; ++cell) {
+          const auto i = static_cast<std::size_t>(cell);
+          follow(i, exponent, pmhc.subspan(i * n_columns, n_columns), times, parameters, result);
+        }
       },
       stop);
   return result;

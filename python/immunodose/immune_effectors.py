@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from immunodose.data.parameters import ParameterSet
-from immunodose.time_grid import relax
+from immunodose.immune_time import relax
 from immunodose.typing import FloatArray
 
 
