@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("systemic", "immune"),
     ("response",),
     ("population", "hits", "transport"),
-    ("source", "cells"),
+    ("source", "biokinetics", "cells"),
     ("physics",),
     ("data",),
     ("schema", "provenance", "units", "rng", "threads", "typing", "errors", "_version"),
