@@ -184,6 +184,24 @@ VARIABLES: dict[str, Variable] = {
     "effector_to_target_ratio": Variable(
         "1", "effector CD8 T cells per tumor cell in the tumor", ("arm", "time")
     ),
+    # summary, over the tumor cells
+    "nucleus_dose_mean": Variable("Gy", "mean absorbed dose to the nucleus", ("arm",)),
+    "nucleus_dose_p5": Variable(
+        "Gy", "5th percentile of the absorbed dose to the nucleus", ("arm",)
+    ),
+    "nucleus_dose_p95": Variable(
+        "Gy", "95th percentile of the absorbed dose to the nucleus", ("arm",)
+    ),
+    "self_dose_share": Variable("1", "share of the nucleus dose from the cell itself", ("arm",)),
+    "cross_dose_share": Variable("1", "share of the nucleus dose from elsewhere", ("arm",)),
+    "unhit_fraction": Variable("1", "expected fraction of nuclei that no alpha hits", ("arm",)),
+    "radiation_kill": Variable("1", "mean net probability of death by radiation", ("arm",)),
+    "immune_kill": Variable("1", "mean net probability of death by CD8 T cells", ("arm",)),
+    "mhc1_surface_mean": Variable("1", "mean surface MHC-I in molecules per cell", ("arm", "time")),
+    "mhc1_fold": Variable("1", "mean surface MHC-I relative to the baseline", ("arm",)),
+    "surviving_fraction_upper_limit": Variable(
+        "1", "95 % upper limit of the surviving fraction where no cell survives", ("arm",)
+    ),
 }
 
 

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One row per arm: dose, kill and control of the tumor cells."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from immunodose.errors import InputError
+from immunodose.provenance import base_attrs
+from immunodose.response_inputs import TUMOR, cell_types
+from immunodose.schema import build
+from immunodose.typing import FloatArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_ANY_OF = ("absorbed_dose", "survival_probability", "mhc1_surface", "kill_probability")
+
+
+def summary(ds: xr.Dataset) -> xr.Dataset:
+    """Summarize the tumor cells of one arm, or of each arm.
+
+    Parameters
+    ----------
+    ds
+        Dataset with any of `absorbed_dose`, `unhit_probability`, `survival_probability`,
+        `mhc1_surface`, `kill_probability`; with dim `arm` each arm is one row. Cells of another
+        `cell_type` than `"tumor"` are left out. Variables in time give their last time.
+
+    Returns
+    -------
+    xarray.Dataset
+        As far as the inputs allow ([arm] or no dims): `nucleus_dose_mean`, `nucleus_dose_p5`,
+        `nucleus_dose_p95` [Gy]; `self_dose_share`, `cross_dose_share`, `unhit_fraction`,
+        `radiation_kill`, `immune_kill`, `surviving_fraction`,
+        `surviving_fraction_upper_limit` (NaN while any cell may survive),
+        `tumor_control_probability`, `mhc1_surface_mean`, `mhc1_fold`, `white_cell_nadir` [1].
+        Attributes: `warnings` and `assumed_values` (JSON lists), `n_tumor_cells`, `time_d`.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to summarize, or no tumor cell.
+
+    Notes
+    -----
+    `surviving_fraction` is the mean of 1 - kill_probability at the last time (without it, of
+    survival_probability). `tumor_control_probability` is the product over cells of
+    1 - S (1 - P_immune), S after all decays, taken in log space. With no survivor the limit is
+    the exact 1 - 0.05^(1/n) of n cells.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> out = summary(xr.Dataset({"survival_probability": ("cell", np.array([0.5, 0.25]))}))
+    >>> float(out.surviving_fraction), float(out.tumor_control_probability)
+    (0.375, 0.375)
+    """
+    if not any(name in ds for name in _ANY_OF):
+        raise InputError(
+            f"nothing to summarize: the Dataset has none of {', '.join(_ANY_OF)}. "
+            "Call immunodose.absorbed_dose first."
+        )
+    arms = [ds.isel(arm=i) for i in range(ds.sizes["arm"])] if "arm" in ds.dims else [ds]
+    rows = [_row(arm) for arm in arms]
+    if "arm" in ds.dims:
+        variables: dict[str, Any] = {
+            name: (("arm",), np.array([row[name] for row in rows])) for name in rows[0]
+        }
+    else:
+        variables = {name: ((), value) for name, value in rows[0].items()}
+    coords = {"arm": ds["arm"].values} if "arm" in ds.coords else {}
+    return build(variables, coords=coords, attrs=_attrs(ds, arms[0]))
+
+
+def _row(arm: xr.Dataset) -> dict[str, float]:
+    tumor = cell_types(arm) == TUMOR
+    if not tumor.any():
+        raise InputError(f"no cell is of type {TUMOR!r}, so there is no tumor to summarize.")
+    row: dict[str, float] = {}
+    if "absorbed_dose" in arm:
+        row.update(_dose_row(arm, tumor))
+    if "unhit_probability" in arm:
+        row["unhit_fraction"] = float(arm["unhit_probability"].values[tumor].mean())
+    row.update(_kill_row(arm, tumor))
+    if "mhc1_surface" in arm:
+        surface = _last(arm, "mhc1_surface")[tumor]
+        row["mhc1_surface_mean"] = float(surface.mean())
+        if "mhc1_baseline" in arm:
+            before = float(arm["mhc1_baseline"].values[tumor].mean())
+            row["mhc1_fold"] = row["mhc1_surface_mean"] / before if before > 0.0 else np.nan
+    if "white_cell_nadir" in arm:
+        row["white_cell_nadir"] = float(arm["white_cell_nadir"])
+    return row
+
+
+def _last(arm: xr.Dataset, name: str) -> FloatArray:
+    variable = arm[name]
+    if "time" in variable.dims:
+        variable = variable.isel(time=-1)
+    return np.asarray(variable.values, dtype=np.float64)
+
+
+def _dose_row(arm: xr.Dataset, tumor: Any) -> dict[str, float]:
+    dose = arm["absorbed_dose"]
+    if "target" in dose.dims:
+        dose = dose.sel(target="nucleus")
+    extra = [dim for dim in dose.dims if dim not in ("cell", "origin")]
+    dose = dose.sum(extra)
+    cells = np.asarray(dose.sum([dim for dim in dose.dims if dim != "cell"]).values)[tumor]
+    low, high = np.quantile(cells, [0.05, 0.95])
+    row = {
+        "nucleus_dose_mean": float(cells.mean()),
+        "nucleus_dose_p5": float(low),
+        "nucleus_dose_p95": float(high),
+    }
+    if "origin" in dose.dims:
+        own = float(dose.sel(origin="self").values[tumor].sum())
+        total = float(cells.sum())
+        row["self_dose_share"] = own / total if total > 0.0 else np.nan
+        row["cross_dose_share"] = 1.0 - own / total if total > 0.0 else np.nan
+    return row
+
+
+def _kill_row(arm: xr.Dataset, tumor: Any) -> dict[str, float]:
+    row: dict[str, float] = {}
+    for name, source in (
+        ("radiation_kill", "kill_probability_radiation"),
+        ("immune_kill", "kill_probability_immune"),
+    ):
+        if source in arm:
+            row[name] = float(_last(arm, source)[tumor].mean())
+    alive = None
+    if "kill_probability" in arm:
+        alive = 1.0 - _last(arm, "kill_probability")[tumor]
+    elif "survival_probability" in arm:
+        alive = _last(arm, "survival_probability")[tumor]
+        row["radiation_kill"] = float(1.0 - alive.mean())
+    if alive is not None:
+        row["surviving_fraction"] = float(alive.mean())
+        none_left = not alive.any()
+        row["surviving_fraction_upper_limit"] = (
+            1.0 - 0.05 ** (1.0 / alive.size) if none_left else np.nan
+        )
+    if "survival_probability" in arm:
+        survivors = _last(arm, "survival_probability")[tumor]
+        if "kill_probability_immune" in arm:
+            survivors = survivors * (1.0 - _last(arm, "kill_probability_immune")[tumor])
+        with np.errstate(divide="ignore"):  # a sure survivor makes control 0
+            row["tumor_control_probability"] = float(np.exp(np.log1p(-survivors).sum()))
+    return row
+
+
+def _attrs(ds: xr.Dataset, arm: xr.Dataset) -> dict[str, Any]:
+    assumed = []
+    for name, text in ds.attrs.items():
+        if str(name).endswith("_assumed"):
+            source = ds.attrs.get(str(name).removesuffix("_assumed"), "")
+            assumed += [{"set": source, **item} for item in json.loads(text)]
+    unique = [item for i, item in enumerate(assumed) if item not in assumed[:i]]
+    return base_attrs(
+        warnings=ds.attrs.get("warnings", "[]"),
+        assumed_values=json.dumps(unique),
+        n_tumor_cells=int((cell_types(arm) == TUMOR).sum()),
+        time_d=float(ds["time"].values[-1]) if "time" in ds.dims else None,
+    )
