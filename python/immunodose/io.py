@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import io
 import os
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".nc", ".zarr")
 # What the storage libraries raise on damaged content.
-_DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, InputError)
+_DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError)
 
 
 def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
@@ -136,7 +137,10 @@ def _write(marked: xr.Dataset, temporary: Path) -> None:
     if temporary.suffix == ".nc":
         temporary.write_bytes(_netcdf_bytes(marked, encoding))
     else:
-        marked.to_zarr(temporary, mode="w-", encoding=encoding, zarr_format=2, consolidated=False)
+        # Format 3 has no specification for text yet; zarr 2 knows only format 2.
+        is_new = not importlib.metadata.version("zarr").startswith("2.")
+        options: dict[str, Any] = {"zarr_format": 2} if is_new else {}
+        marked.to_zarr(temporary, mode="w-", encoding=encoding, consolidated=False, **options)
 
 
 def _netcdf_bytes(marked: xr.Dataset, encoding: dict[Any, dict[str, Any]]) -> memoryview:
@@ -159,6 +163,8 @@ def _read(target: Path) -> xr.Dataset:
     else:
         options |= {"engine": "h5netcdf"}
     try:
+        if target.suffix == ".nc":
+            _probe(target)
         with xr.open_dataset(target, **options) as opened:
             own = split_own_attrs(opened)
             _check_marks(target, own)
@@ -176,6 +182,15 @@ def _read(target: Path) -> xr.Dataset:
             " Compute it again or take it from a backup."
         )
     return dataset
+
+
+def _probe(target: Path) -> None:
+    # h5netcdf leaves unraisable errors behind when it meets damage while it opens a file.
+    import h5py
+
+    with h5py.File(target, "r") as file:
+        for item in (file, *file.values()):
+            dict(item.attrs)
 
 
 def _check_marks(target: Path, own: dict[str, Any]) -> None:

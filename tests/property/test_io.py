@@ -60,3 +60,24 @@ def test_a_truncated_file_is_refused(share: float, values: int) -> None:
         path.write_bytes(content[: int(share * len(content))])
         with pytest.raises(FileError):
             load(path)
+
+
+@settings(deadline=None, max_examples=40)
+@given(place=st.floats(0.0, 1.0, exclude_max=True), change=st.integers(1, 255))
+def test_no_changed_byte_goes_unnoticed(place: float, change: int) -> None:
+    dataset = xr.Dataset(
+        {"a": ("cell", np.arange(200.0), {"units": "Gy"})},
+        coords={"cell_type": ("cell", np.array(["tumor", "cd8_t_cell"] * 100))},
+        attrs={"text": "value", "number": 3},
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.nc"
+        save(dataset, path)
+        content = bytearray(path.read_bytes())
+        content[int(place * len(content))] ^= change
+        path.write_bytes(content)
+        try:
+            back = load(path)
+        except FileError:
+            return
+    xr.testing.assert_identical(back, dataset)  # the byte was padding
