@@ -12,6 +12,7 @@ from immunodose.data.parameters import ParameterSet
 from immunodose.errors import InputError
 from immunodose.immune_host import host_state
 from immunodose.immune_kill import kill_inputs, kill_variables, solve
+from immunodose.immune_time import TimeGrid, converged, output_times
 from immunodose.provenance import base_attrs
 from immunodose.response_inputs import (
     TUMOR,
@@ -28,7 +29,6 @@ from immunodose.response_inputs import (
 from immunodose.rng import RngLike, generator
 from immunodose.schema import build
 from immunodose.threads import resolve_threads
-from immunodose.immune_time import TimeGrid, converged, output_times
 from immunodose.typing import FloatArray, FloatLike
 
 if TYPE_CHECKING:

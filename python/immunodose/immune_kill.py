@@ -11,9 +11,10 @@ import numpy as np
 
 from immunodose import _core
 from immunodose.data.parameters import ParameterSet
-from immunodose.immune_effectors import EffectorModel, effector_model, effectors_in_time
 from immunodose.errors import InputError
+from immunodose.immune_effectors import EffectorModel, effector_model, effectors_in_time
 from immunodose.immune_host import HostState, set_attributes
+from immunodose.immune_time import OutputTimes, TimeGrid, converged
 from immunodose.response_inputs import (
     TUMOR,
     DoseHistory,
@@ -24,7 +25,6 @@ from immunodose.response_inputs import (
     require,
     tumor_set,
 )
-from immunodose.immune_time import OutputTimes, TimeGrid, converged
 from immunodose.typing import FloatArray
 
 if TYPE_CHECKING:
