@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+from tests.reference import immune as oracle
 
 import immunodose as imd
 from immunodose.data.parameters import ParameterSet, resolve
 from immunodose.errors import ConvergenceError, InputError
 from immunodose.immune_time import converged, make_grid, output_times, relax
-from tests.reference import immune as oracle
 
 RATE_PER_D = 0.3
 
@@ -150,9 +150,7 @@ def test_a_frozen_hazard_is_exact() -> None:
 
 def test_acute_radiation_comes_first() -> None:
     ds = cells_with(survival=[0.4], mhc1=[6000.0], rate_per_d=None)
-    out = imd.kill_probability(
-        ds, parameters="b16k1", host="immunocompetent", time_d=[0.0, 5.0]
-    )
+    out = imd.kill_probability(ds, parameters="b16k1", host="immunocompetent", time_d=[0.0, 5.0])
     np.testing.assert_allclose(out.kill_fraction_radiation, 0.6)
     assert float(out.kill_fraction_immune[0, 0]) == 0.0
     expected = 0.4 * out.kill_probability_immune[0, 1]
