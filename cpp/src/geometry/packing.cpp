@@ -2,14 +2,11 @@
 #include "immunodose/geometry/packing.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <limits>
 #include <span>
 #include <string>
 #include <utility>
 
-#include "immunodose/core/constants.hpp"
 #include "immunodose/core/error.hpp"
 #include "immunodose/core/streams.hpp"
 #include "immunodose/core/vec3.hpp"
@@ -18,164 +15,18 @@ namespace immunodose {
 
 namespace {
 
-// Lattice sites in sixths of a unit, so that every trial center of the ball below is a whole
-// number and squared distances are exact integers.
-struct Site {
-  std::int64_t a;
-  std::int64_t b;
-  std::int64_t c;
-};
-
-// Trial centers of the ball relative to a site; which one holds most spheres depends on its size.
-// fcc: site, octahedral hole, tetrahedral hole, middle of a bond, middle of a triangle.
-constexpr std::array<Site, 5> fcc_centers{{{0, 0, 0}, {6, 0, 0}, {3, 3, 3}, {3, 3, 0}, {4, 2, 2}}};
-// Triangular: site, middle of a bond, middle of a triangle.
-constexpr std::array<Site, 3> triangular_centers{{{0, 0, 0}, {3, 0, 0}, {2, 2, 0}}};
-
-std::span<const Site> trial_centers(PackingSpace space) {
-  if (space == PackingSpace::planar) return triangular_centers;
-  return fcc_centers;
-}
-
-// Squared distance from the trial center. fcc sites are the whole numbers of even sum; the axes
-// of the triangular lattice stand at 60 degrees.
-std::int64_t squared_norm(PackingSpace space, Site s) {
-  if (space == PackingSpace::planar) return s.a * s.a + s.a * s.b + s.b * s.b;
-  return s.a * s.a + s.b * s.b + s.c * s.c;
-}
-
-// Squared distance of nearest neighbors in the same unit: sqrt(2) resp. 1 times 6, squared.
-double squared_spacing(PackingSpace space) { return space == PackingSpace::planar ? 36.0 : 72.0; }
-
-Vec3 position(PackingSpace space, Site s) {
-  const auto a = static_cast<double>(s.a);
-  const auto b = static_cast<double>(s.b);
-  if (space == PackingSpace::planar) return {a + 0.5 * b, 0.5 * std::sqrt(3.0) * b, 0.0};
-  return {a, b, static_cast<double>(s.c)};
-}
-
-template <class Visitor>
-void for_each_site(PackingSpace space, Site center, double reach, Visitor&& visitor) {
-  const bool planar = space == PackingSpace::planar;
-  const double limit = reach * reach;
-  // An oblique coordinate reaches 2/sqrt(3) times as far as the distance.
-  const auto half =
-      static_cast<std::int64_t>(reach * (planar ? 1.1547005383792517 : 1.0) / 6.0) + 2;
-  const std::int64_t half_c = planar ? 0 : half;
-  for (std::int64_t k = -half_c; k <= half_c; ++k) {
-    for (std::int64_t j = -half; j <= half; ++j) {
-      for (std::int64_t i = -half; i <= half; ++i) {
-        if (!planar && ((i + j + k) & 1) != 0) continue;
-        const Site site{6 * i - center.a, 6 * j - center.b, 6 * k - center.c};
-        const std::int64_t squared = squared_norm(space, site);
-        if (static_cast<double>(squared) <= limit) visitor(site, squared);
-      }
-    }
-  }
-}
-
-// Squared distance of the n-th nearest site to this center.
-std::int64_t nth_squared(PackingSpace space, Site center, std::int64_t n) {
-  const auto count = static_cast<double>(n);
-  const bool planar = space == PackingSpace::planar;
-  // A site takes sqrt(3)/2 (triangular) or 2 (fcc) units of area or volume.
-  double reach = planar ? std::sqrt(std::sqrt(0.75) * count / constants::pi)
-                        : std::cbrt(1.5 * count / constants::pi);
-  for (;; reach += 1.0) {
-    std::vector<std::int64_t> squared;
-    for_each_site(space, center, 6.0 * (reach + 1.0),
-                  [&](Site, std::int64_t value) { squared.push_back(value); });
-    if (static_cast<std::int64_t>(squared.size()) < n) continue;
-    const auto nth = squared.begin() + static_cast<std::ptrdiff_t>(n - 1);
-    std::nth_element(squared.begin(), nth, squared.end());
-    return *nth;
-  }
-}
-
-struct Cluster {
-  Site center{};
-  std::int64_t squared = std::numeric_limits<std::int64_t>::max();  // of its outermost site
-};
-
-Cluster tightest_cluster(PackingSpace space, std::int64_t n) {
-  Cluster best;
-  for (const Site center : trial_centers(space)) {
-    const std::int64_t squared = nth_squared(space, center, n);
-    if (squared < best.squared) best = {center, squared};
-  }
-  return best;
-}
-
-class RandomTurn {
- public:
-  RandomTurn(PackingSpace space, Stream& stream) {
-    if (space == PackingSpace::planar) {
-      const double half_angle = constants::pi * stream.uniform();
-      q_ = {std::cos(half_angle), 0.0, 0.0, std::sin(half_angle)};
-      return;
-    }
-    // Uniform quaternion [Shoemake 1992, doi:10.1016/B978-0-08-050755-2.50036-1].
-    const double u = stream.uniform();
-    const double first = 2.0 * constants::pi * stream.uniform();
-    const double second = 2.0 * constants::pi * stream.uniform();
-    q_ = {std::sqrt(u) * std::cos(second), std::sqrt(1.0 - u) * std::sin(first),
-          std::sqrt(1.0 - u) * std::cos(first), std::sqrt(u) * std::sin(second)};
-  }
-
-  Vec3 operator()(Vec3 p) const {
-    const Vec3 axis{q_[1], q_[2], q_[3]};
-    const Vec3 t = 2.0 * cross(axis, p);
-    return p + q_[0] * t + cross(axis, t);
-  }
-
- private:
-  static Vec3 cross(Vec3 a, Vec3 b) {
-    return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x};
-  }
-  std::array<double, 4> q_{};
-};
-
-// The n sites nearest to the best center; which of the equally far outermost ones is random.
-std::vector<Vec3> start_positions(PackingSpace space, std::int64_t n, double reach_um,
-                                  std::uint64_t root) {
-  const Cluster cluster = tightest_cluster(space, n);
-  std::vector<Site> inner;
-  std::vector<Site> outer;
-  const double outermost = std::sqrt(static_cast<double>(cluster.squared));
-  for_each_site(space, cluster.center, outermost + 1.0, [&](Site site, std::int64_t squared) {
-    if (squared < cluster.squared) inner.push_back(site);
-    if (squared == cluster.squared) outer.push_back(site);
-  });
-  Stream stream(root, Stage::packing_start, 0);
-  const RandomTurn turn(space, stream);
-  const auto n_outer = static_cast<std::size_t>(n) - inner.size();
-  for (std::size_t i = 0; i < n_outer; ++i) {
-    const double left = static_cast<double>(outer.size() - i);
-    const std::size_t pick =
-        std::min(outer.size() - 1, i + static_cast<std::size_t>(left * stream.uniform()));
-    std::swap(outer[i], outer[pick]);
-    inner.push_back(outer[i]);
-  }
-  // Ends 1e-13 short of the wall, so that the rounding of the turn cannot cross it.
-  const double unit_um = cluster.squared == 0 ? 0.0 : (1.0 - 1e-13) * reach_um / outermost;
-  std::vector<Vec3> points;
-  points.reserve(inner.size());
-  for (const Site site : inner) points.push_back(turn(unit_um * position(space, site)));
-  return points;
-}
-
-// Linked lists of the centers in each bin; bins are no shorter than a diameter.
+// Linked lists of the centers in each bin; an edge is at least the given one.
 class CenterBins {
  public:
-  CenterBins(PackingSpace space, std::span<const Vec3> points, double diameter_um,
+  CenterBins(PackingSpace space, std::span<const Vec3> points, double edge_um,
              double outer_radius_um)
-      : points_(points), diameter_um_(diameter_um), low_um_(-outer_radius_um) {
+      : points_(points), low_um_(-outer_radius_um) {
     const auto n = static_cast<double>(points.size());
     const bool planar = space == PackingSpace::planar;
     // Not many more bins than cells, however empty the ball is.
     const double most = std::ceil(planar ? std::sqrt(4.0 * n) : std::cbrt(4.0 * n));
-    edge_um_ = std::max(diameter_um, 2.0 * outer_radius_um / most);
-    n_ = static_cast<std::int64_t>(2.0 * outer_radius_um / edge_um_) + 1;
+    bins_per_um_ = 1.0 / std::max(edge_um, 2.0 * outer_radius_um / most);
+    n_ = static_cast<std::int64_t>(2.0 * outer_radius_um * bins_per_um_) + 1;
     n_z_ = planar ? 1 : n_;
     head_.assign(static_cast<std::size_t>(n_ * n_ * n_z_), -1);
     next_.assign(points.size(), -1);
@@ -194,19 +45,26 @@ class CenterBins {
     *link = next_[i];
   }
 
-  // Whether a sphere at p touches none but itself (number i).
-  bool is_free(std::size_t i, Vec3 p) const {
-    const double limit = diameter_um_ * diameter_um_;
-    const std::int64_t x_end = axis(p.x + diameter_um_), y_end = axis(p.y + diameter_um_);
-    const std::int64_t z_end = n_z_ == 1 ? 0 : axis(p.z + diameter_um_);
-    for (std::int64_t z = n_z_ == 1 ? 0 : axis(p.z - diameter_um_); z <= z_end; ++z) {
-      for (std::int64_t y = axis(p.y - diameter_um_); y <= y_end; ++y) {
-        for (std::int64_t x = axis(p.x - diameter_um_); x <= x_end; ++x) {
+  // Moves center i from points[i] to p; the caller writes points[i].
+  void relink(std::size_t i, Vec3 p) {
+    if (bin(p) == bin(points_[i])) return;
+    remove(i, points_[i]);
+    insert(i, p);
+  }
+
+  // Calls visitor(j, offset of j from p) for the centers near p until it returns false; misses
+  // none within `reach_um`. Returns whether all visits returned true.
+  template <class Visitor>
+  bool visit(Vec3 p, double reach_um, Visitor&& visitor) const {
+    const std::int64_t x_end = axis(p.x + reach_um), y_end = axis(p.y + reach_um);
+    const std::int64_t z_end = n_z_ == 1 ? 0 : axis(p.z + reach_um);
+    for (std::int64_t z = n_z_ == 1 ? 0 : axis(p.z - reach_um); z <= z_end; ++z) {
+      for (std::int64_t y = axis(p.y - reach_um); y <= y_end; ++y) {
+        for (std::int64_t x = axis(p.x - reach_um); x <= x_end; ++x) {
           std::int64_t other = head_[static_cast<std::size_t>((z * n_ + y) * n_ + x)];
           for (; other >= 0; other = next_[static_cast<std::size_t>(other)]) {
             const auto j = static_cast<std::size_t>(other);
-            const Vec3 offset = points_[j] - p;
-            if (j != i && dot(offset, offset) < limit) return false;
+            if (!visitor(j, points_[j] - p)) return false;
           }
         }
       }
@@ -221,14 +79,13 @@ class CenterBins {
 
  private:
   std::int64_t axis(double value) const {
-    const auto i = static_cast<std::int64_t>(std::floor((value - low_um_) / edge_um_));
+    const auto i = static_cast<std::int64_t>(std::floor((value - low_um_) * bins_per_um_));
     return std::clamp<std::int64_t>(i, 0, n_ - 1);
   }
 
   std::span<const Vec3> points_;
-  double diameter_um_;
   double low_um_;
-  double edge_um_ = 0.0;
+  double bins_per_um_ = 0.0;
   std::int64_t n_ = 1;
   std::int64_t n_z_ = 1;
   std::vector<std::int64_t> head_;
@@ -242,75 +99,115 @@ double adapted_step_um(double step_um, double accepted_share, double longest_um)
   return step_um;
 }
 
-void mix(PackingSpace space, std::vector<Vec3>& points, double cell_radius_um,
-         double outer_radius_um, std::int64_t n_sweeps, std::uint64_t root, const StopPoll& stop) {
-  const bool planar = space == PackingSpace::planar;
-  CenterBins bins(space, points, 2.0 * cell_radius_um, outer_radius_um);
-  double step_um = 0.3 * cell_radius_um;
-  for (std::int64_t sweep = 0; sweep < n_sweeps; ++sweep) {
-    if (stop && stop()) throw Interrupted();
-    Stream stream(root, Stage::packing_moves, static_cast<std::uint64_t>(sweep));
-    std::int64_t n_accepted = 0;
-    for (std::size_t i = 0; i < points.size(); ++i) {
-      const auto shift = [&] { return step_um * (2.0 * stream.uniform() - 1.0); };
-      const double dx = shift(), dy = shift(), dz = planar ? 0.0 : shift();
-      const Vec3 moved = points[i] + Vec3{dx, dy, dz};
-      if (norm(moved) + cell_radius_um > outer_radius_um || !bins.is_free(i, moved)) continue;
-      ++n_accepted;
-      if (bins.bin(moved) != bins.bin(points[i])) {
-        bins.remove(i, points[i]);
-        bins.insert(i, moved);
-      }
-      points[i] = moved;
+// Hard spheres in a ball; the diameter may differ from call to call.
+class HardSpheres {
+ public:
+  HardSpheres(PackingSpace space, std::vector<Vec3> points, double cell_radius_um,
+              double outer_radius_um, std::uint64_t root, const StopPoll& stop)
+      : planar_(space == PackingSpace::planar),
+        points_(std::move(points)),
+        bins_(space, points_, 2.0 * cell_radius_um, outer_radius_um),
+        cell_radius_um_(cell_radius_um),
+        outer_radius_um_(outer_radius_um),
+        step_um_(0.3 * cell_radius_um),
+        root_(root),
+        stop_(stop) {}
+  HardSpheres(const HardSpheres&) = delete;  // bins_ views points_
+  HardSpheres& operator=(const HardSpheres&) = delete;
+
+  std::span<const Vec3> points() const { return points_; }
+
+  // Monte Carlo sweeps of spheres of this diameter, which must not overlap at the start.
+  void mix(double diameter_um, std::int64_t n_sweeps) {
+    for (std::int64_t sweep = 0; sweep < n_sweeps; ++sweep) {
+      poll();
+      Stream stream(root_, Stage::packing_moves, n_sweeps_done_++);
+      const double share = static_cast<double>(sweep_once(diameter_um, stream)) /
+                           static_cast<double>(points_.size());
+      step_um_ = adapted_step_um(step_um_, share, outer_radius_um_);
     }
-    const double share = static_cast<double>(n_accepted) / static_cast<double>(points.size());
-    step_um = adapted_step_um(step_um, share, outer_radius_um);
   }
-}
 
-void require_positive(double value, const char* name) {
-  if (!(value > 0.0) || !std::isfinite(value)) {
-    throw InputError(std::string(name) + " must be finite and > 0");
+  // Moves overlapping pairs apart, round by round; returns whether a round found none.
+  bool push_apart(double diameter_um, int max_rounds) {
+    for (int round = 0; round < max_rounds; ++round) {
+      poll();
+      bool is_clean = true;
+      for (std::size_t i = 0; i < points_.size(); ++i) {
+        if (push_neighbors(i, diameter_um)) is_clean = false;
+      }
+      if (is_clean) return true;
+    }
+    return false;
   }
-}
 
-}  // namespace
-
-double smallest_outer_radius_um(PackingSpace space, double cell_radius_um, std::int64_t n_cells) {
-  require_positive(cell_radius_um, "cell_radius_um");
-  if (n_cells < 1) throw InputError("n_cells must be >= 1");
-  const auto squared = static_cast<double>(tightest_cluster(space, n_cells).squared);
-  return cell_radius_um * (1.0 + 2.0 * std::sqrt(squared / squared_spacing(space)));
-}
-
-std::int64_t max_cells(PackingSpace space, double cell_radius_um, double outer_radius_um) {
-  require_positive(cell_radius_um, "cell_radius_um");
-  require_positive(outer_radius_um, "outer_radius_um");
-  if (outer_radius_um < cell_radius_um) return 0;
-  const double spacings = 0.5 * (outer_radius_um - cell_radius_um) / cell_radius_um;
-  const double reach = (1.0 + 1e-12) * spacings * std::sqrt(squared_spacing(space));
-  std::int64_t most = 0;
-  for (const Site center : trial_centers(space)) {
-    std::int64_t n = 0;
-    for_each_site(space, center, reach, [&](Site, std::int64_t) { ++n; });
-    most = std::max(most, n);
+ private:
+  void poll() const {
+    if (stop_ && stop_()) throw Interrupted();
   }
-  return most;
-}
 
-Centers pack_cells(PackingSpace space, double cell_radius_um, double outer_radius_um,
-                   std::int64_t n_cells, std::int64_t n_sweeps, std::uint64_t root,
-                   const StopPoll& stop) {
-  require_positive(outer_radius_um, "outer_radius_um");
-  if (n_sweeps < 0) throw InputError("n_sweeps must be >= 0");
-  const double smallest_um = smallest_outer_radius_um(space, cell_radius_um, n_cells);
-  if (outer_radius_um < smallest_um * (1.0 - 1e-12)) {
-    throw GeometryError(std::to_string(n_cells) + " cells need an outer radius of at least " +
-                        std::to_string(smallest_um) + " um");
+  bool is_inside(Vec3 p) const { return norm(p) + cell_radius_um_ <= outer_radius_um_; }
+
+  void place(std::size_t i, Vec3 p) {
+    bins_.relink(i, p);
+    points_[i] = p;
   }
-  std::vector<Vec3> points =
-      start_positions(space, n_cells, outer_radius_um - cell_radius_um, root);
-  mix(space, points, cell_radius_um, outer_radius_um, n_sweeps, root, stop);
+
+  std::int64_t sweep_once(double diameter_um, Stream& stream) {
+    const double limit = diameter_um * diameter_um;
+    std::int64_t n_accepted = 0;
+    for (std::size_t i = 0; i < points_.size(); ++i) {
+      const auto shift = [&] { return step_um_ * (2.0 * stream.uniform() - 1.0); };
+      const double dx = shift(), dy = shift(), dz = planar_ ? 0.0 : shift();
+      const Vec3 moved = points_[i] + Vec3{dx, dy, dz};
+      if (!is_inside(moved)) continue;
+      const bool is_free = bins_.visit(moved, diameter_um, [&](std::size_t j, Vec3 offset) {
+        return j == i || dot(offset, offset) >= limit;
+      });
+      if (!is_free) continue;
+      ++n_accepted;
+      place(i, moved);
+    }
+    return n_accepted;
+  }
+
+  // Each of an overlapping pair takes half of the way to a distance a little beyond contact.
+  bool push_neighbors(std::size_t i, double diameter_um) {
+    constexpr double overshoot = 1.005;
+    near_.clear();
+    bins_.visit(points_[i], diameter_um, [&](std::size_t j, Vec3 offset) {
+      if (j != i && dot(offset, offset) < diameter_um * diameter_um) near_.push_back(j);
+      return true;
+    });
+    for (const std::size_t j : near_) {
+      const Vec3 offset = points_[j] - points_[i];
+      const double distance_um = norm(offset);
+      if (distance_um >= diameter_um || distance_um == 0.0) continue;
+      const Vec3 half = (0.5 * (overshoot * diameter_um / distance_um - 1.0)) * offset;
+      place(i, confined(points_[i] - half));
+      place(j, confined(points_[j] + half));
+    }
+    return !near_.empty();
+  }
+
+  Vec3 confined(Vec3 p) const {
+    if (is_inside(p)) return p;
+    return ((1.0 - 1e-12) * (outer_radius_um_ - cell_radius_um_) / norm(p)) * p;
+  }
+
+  bool planar_;
+  std::vector<Vec3> points_;
+  CenterBins bins_;
+  double cell_radius_um_;
+  double outer_radius_um_;
+  double step_um_;
+  std::uint64_t root_;
+  const StopPoll& stop_;
+  std::uint64_t n_sweeps_done_ = 0;
+  std::vector<std::size_t> near_;
+};
+
+Centers centers_of(std::span<const Vec3> points) {
   Centers centers;
   for (const Vec3 p : points) {
     centers.x_um.push_back(p.x);
@@ -318,6 +215,57 @@ Centers pack_cells(PackingSpace space, double cell_radius_um, double outer_radiu
     centers.z_um.push_back(p.z);
   }
   return centers;
+}
+
+struct Recipe {
+  double fluid_packing;  // up to here a lattice melts at full diameter
+  double dense_packing;  // from here on pushing apart fails: random close packing of the interior
+  double melt_packing;   // above it, it melts at the diameter of this packing
+  double exponent;
+};
+
+Recipe recipe(PackingSpace space) {
+  if (space == PackingSpace::planar) return {0.55, 0.78, 0.45, 1.0 / 2.0};
+  return {0.38, 0.55, 0.28, 1.0 / 3.0};
+}
+
+constexpr std::int64_t melt_sweeps = 20;
+constexpr int max_push_rounds = 200;
+
+}  // namespace
+
+Centers pack_cells(PackingSpace space, double cell_radius_um, double outer_radius_um,
+                   std::int64_t n_cells, std::int64_t n_sweeps, std::uint64_t root,
+                   const StopPoll& stop) {
+  if (!(outer_radius_um > 0.0) || !std::isfinite(outer_radius_um)) {
+    throw InputError("outer_radius_um must be finite and > 0");
+  }
+  if (n_sweeps < 0) throw InputError("n_sweeps must be >= 0");
+  const double smallest_um = smallest_outer_radius_um(space, cell_radius_um, n_cells);
+  if (outer_radius_um < smallest_um * (1.0 - 1e-12)) {
+    throw GeometryError(std::to_string(n_cells) + " cells need an outer radius of at least " +
+                        std::to_string(smallest_um) + " um");
+  }
+  const std::vector<Vec3> lattice =
+      close_packed_positions(space, n_cells, outer_radius_um - cell_radius_um, root);
+  const auto [fluid_packing, dense_packing, melt_packing, exponent] = recipe(space);
+  const double packing =
+      static_cast<double>(n_cells) * std::pow(cell_radius_um / outer_radius_um, 1.0 / exponent);
+  const double diameter_um = 2.0 * cell_radius_um;
+  HardSpheres spheres(space, lattice, cell_radius_um, outer_radius_um, root, stop);
+  if (packing <= fluid_packing || packing > dense_packing || n_sweeps == 0) {
+    spheres.mix(diameter_um, n_sweeps);
+    return centers_of(spheres.points());
+  }
+  spheres.mix(diameter_um * std::pow(melt_packing / packing, exponent), melt_sweeps);
+  if (spheres.push_apart(diameter_um, max_push_rounds)) {
+    spheres.mix(diameter_um, n_sweeps);
+    return centers_of(spheres.points());
+  }
+  // Too dense for a disordered packing: keep the lattice, which is sure to fit, loosened.
+  HardSpheres ordered(space, lattice, cell_radius_um, outer_radius_um, root, stop);
+  ordered.mix(diameter_um, n_sweeps);
+  return centers_of(ordered.points());
 }
 
 }  // namespace immunodose

@@ -19,9 +19,9 @@ from immunodose.typing import FloatArray
 if TYPE_CHECKING:
     import xarray as xr
 
-# Sweeps after which no lattice order is left below the freezing density of hard spheres
-# (tests/unit/test_cells.py::test_spheroid_forgets_the_lattice).
-_N_SWEEPS = 60
+# Sweeps after which no lattice order is left
+# (tests/unit/test_cells.py::test_thin_spheroid_forgets_the_lattice).
+_N_SWEEPS = 40
 
 
 def _equal_population(
@@ -182,10 +182,10 @@ def spheroid(
     Notes
     -----
     The number of cells is the whole number nearest to the packing fraction (Eq. 2,
-    docs/theory/geometry.md). The widest face-centered cubic lattice that holds them is mixed by
-    hard-sphere Monte Carlo moves, so below a packing of about 0.49 the arrangement is that of a
-    hard-sphere fluid; denser ones keep part of the lattice order. As in any fluid, cells layer
-    against the wall: uniform density holds a few cell radii away from it.
+    docs/theory/geometry.md). The widest face-centered cubic lattice that holds them is melted by
+    hard-sphere Monte Carlo moves, so the arrangement is disordered up to a packing of 0.52;
+    above 0.55 it keeps the order of the lattice. As in any fluid, cells layer against the wall: the
+    density is uniform only a few cell radii away from it.
 
     References
     ----------
@@ -296,8 +296,8 @@ def colony(
 
     Notes
     -----
-    Colony radius: Eq. 5, docs/theory/geometry.md. Below an areal packing of about 0.7 the
-    arrangement is that of a hard-disk fluid; denser ones keep part of the lattice order.
+    Colony radius: Eq. 5, docs/theory/geometry.md. The arrangement is disordered up to an areal
+    packing of 0.78; denser ones keep the order of the triangular lattice.
 
     References
     ----------

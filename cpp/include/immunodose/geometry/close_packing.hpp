@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Clusters cut from close-packed lattices: face-centered cubic in space, triangular in the plane.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "immunodose/core/vec3.hpp"
+
+namespace immunodose {
+
+// Where the centers may lie: `planar` keeps z = 0 and bounds by a circle.
+enum class PackingSpace { planar, spatial };
+
+// The smallest radius of the ball (circle) in which n spheres (disks) fit on such a lattice, over
+// the trial centers site, holes and middles of bonds (Eq. 3, docs/theory/geometry.md).
+double smallest_outer_radius_um(PackingSpace space, double cell_radius_um, std::int64_t n_cells);
+
+// The most spheres (disks) that fit in this way into a given outer radius (Eq. 4).
+std::int64_t max_cells(PackingSpace space, double cell_radius_um, double outer_radius_um);
+
+// The tightest such cluster of n sites, widened until its outermost sites lie reach_um from the
+// origin, turned at random; which of the equally far outermost sites are taken is random too.
+std::vector<Vec3> close_packed_positions(PackingSpace space, std::int64_t n, double reach_um,
+                                         std::uint64_t root);
+
+}  // namespace immunodose
