@@ -16,7 +16,7 @@ from tests.reference import geometry as oracle
 
 from immunodose import cells
 from immunodose._core import geometry
-from immunodose.errors import FileError, GeometryError, InputError, UnitError
+from immunodose.errors import FileError, GeometryError, InputError, ResourceError, UnitError
 from immunodose.testing import assert_same_bits, assert_schema
 
 RADII = {"cell_radius_um": 6.0, "nucleus_radius_um": 4.0}
@@ -224,6 +224,7 @@ def test_spheroid_reaches_its_close_packing_and_no_more(ratio: float) -> None:
         ({"packing_fraction": 1e-4}, InputError, "less than half a cell"),
         ({"packing_fraction": 0.74}, GeometryError, "cannot be reached"),
         ({"radius_um": 5.0}, GeometryError, "cell_radius_um=6 exceeds radius_um=5"),
+        ({"radius_um": 1e6}, ResourceError, "in another unit than um"),
         ({"radius_um": -1.0}, InputError, "radius_um=-1"),
         ({"nucleus_radius_um": 6.5}, GeometryError, "nucleus_radius_um=6.5 exceeds"),
         ({"cell_radius_um": 0.006, "nucleus_radius_um": 0.004}, UnitError, "mm are 6 um"),

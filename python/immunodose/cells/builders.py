@@ -12,7 +12,7 @@ import numpy as np
 from immunodose import _core
 from immunodose.cells import checks
 from immunodose.cells.arrays import make_population
-from immunodose.errors import GeometryError, InputError, UnitError
+from immunodose.errors import GeometryError, InputError, ResourceError, UnitError
 from immunodose.rng import RngLike, random_root
 from immunodose.typing import FloatArray
 
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 # Sweeps after which no lattice order is left
 # (tests/unit/test_cells.py::test_thin_spheroid_forgets_the_lattice).
 _N_SWEEPS = 40
+
+
+_MAX_CELLS = 50_000_000  # some 10 GB while packing; more is a radius in the wrong unit
+
+
+def _require_feasible(n_cells: int) -> None:
+    if n_cells > _MAX_CELLS:
+        raise ResourceError(
+            f"{n_cells:.4g} cells asked for (allowed: up to {_MAX_CELLS:g}, some 10 GB). "
+            "Is a radius in another unit than um?"
+        )
 
 
 def _equal_population(
@@ -215,6 +226,7 @@ def spheroid(
             f"packing_fraction={packing:g} of a spheroid of radius_um={outer_um:g} is less than "
             f"half a cell of cell_radius_um={radii_um[0]:g} (one cell: {1.0 / cells_at_one:.3g})."
         )
+    _require_feasible(n_cells)
     _require_room(False, radii_um[0], outer_um, n_cells, 1.0 / cells_at_one)
     root = random_root(rng)
     centers_um = _core.geometry.pack_cells(
@@ -316,6 +328,7 @@ def colony(
     )
     if isinstance(n_cells, bool) or not isinstance(n_cells, (int, np.integer)) or n_cells < 1:
         raise InputError(f"invalid n_cells={n_cells!r} (allowed: a whole number >= 1).")
+    _require_feasible(int(n_cells))
     packing = _require_packing(packing_fraction)
     outer_um = radii_um[0] * float(np.sqrt(n_cells / packing))
     least_um = _core.geometry.smallest_outer_radius_um(
