@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,7 @@ def test_cd8_kill_rises_with_mhc1_and_needs_it(n_cells: int, seed: int) -> None:
         for factor in (0.0, 1.0, 4.0, 1e6, 1e9)
     ]
     assert (kills[0] == 0.0).all()
-    for less, more in zip(kills[:-1], kills[1:], strict=True):
+    for less, more in itertools.pairwise(kills):
         assert (more >= less - 1e-12).all()
     saturated = kills[-1].values
     np.testing.assert_allclose(saturated, saturated[:1].repeat(n_cells, axis=0), atol=1e-2)
@@ -159,7 +160,9 @@ def test_more_dose_never_leaves_more_lymphocytes(
     def supply(blood: float, marrow: float) -> npt.NDArray[np.float64]:
         out = imd.simulate_host(
             host="immunocompetent", time_d=TIMES, organ_rate_constant_per_d=rate_per_d,
-            organ_doses={"blood": {"alpha": blood, "beta": 0.3 * blood}, "marrow": {"beta": marrow}},
+            organ_doses={
+                "blood": {"alpha": blood, "beta": 0.3 * blood}, "marrow": {"beta": marrow},
+            },
         )  # fmt: skip
         return np.asarray(out.effector_supply.values)
 
