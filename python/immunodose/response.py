@@ -347,6 +347,8 @@ def _model_attrs(
     timing = "exponential" if history.rate_per_d is not None else "acute"
     return {
         "survival_alpha_model": "mean dose" if doses.moments is None else "per decay that hits",
+        # Most alpha energy of a chain such as 225Ac lies above the LET of the helium data.
+        "survival_high_let_range": "coefficients of one reference LET, taken for every LET",
         "survival_dose_rate": f"{timing} (stated)" if dose_rate else timing,
         "survival_event_nodes": json.dumps(
             dict(zip(("0", "1", "2", "3"), (int(n) for n in nodes), strict=True))

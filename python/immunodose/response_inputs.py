@@ -101,7 +101,11 @@ def dose_history(ds: xr.Dataset) -> DoseHistory:
             "Give one effective rate per nuclide."
         )
     rate_per_d = np.atleast_1d(np.asarray(rates.values, dtype=np.float64)) * 86400.0
-    check_values("activity_rate_constant", rate_per_d, low=np.finfo(float).tiny)
+    if not (np.isfinite(rate_per_d) & (rate_per_d > 0.0)).all():
+        raise InputError(
+            f"activity_rate_constant = {rates.values} s-1 (allowed: finite and > 0 for every "
+            "nuclide). Give effective_half_life_h in every call of immunodose.label, or in none."
+        )
     if np.all(rate_per_d == rate_per_d[0]):
         return DoseHistory(rate_per_d[:1], one)
     dose = nucleus_dose(ds, "nuclide")

@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import immunodose as imd
 from immunodose import _core
 from immunodose.response import lea_catcheside_g
 
@@ -104,3 +107,29 @@ def test_protraction_factor_lies_between_its_limits(
     assert (factor(2.0) >= g).all()
     np.testing.assert_allclose(factor(1e12), 1.0, rtol=1e-4)
     np.testing.assert_allclose(factor(1e-12), 0.0, atol=1e-4)
+
+
+@SETTINGS
+@given(st.floats(0.0, 8.0), st.floats(0.05, 1.0), st.floats(0.0, 0.1), st.floats(0.05, 5.0))
+@pytest.mark.filterwarnings("ignore::immunodose.errors.ValidityWarning")
+def test_equal_coefficients_make_radiations_equal(
+    dose_Gy: float, alpha: float, beta: float, rate_per_d: float
+) -> None:
+    """Mean doses of alphas and betas with the same coefficients act the same; BED >= D."""
+    dose = np.array([[dose_Gy, 0.0], [0.0, dose_Gy], [0.25 * dose_Gy, 0.75 * dose_Gy]])
+    ds = xr.Dataset(
+        {"absorbed_dose": (("cell", "emission"), dose)}, coords={"emission": ["alpha", "beta"]}
+    )
+    ds["activity_rate_constant"] = (("nuclide",), [rate_per_d / 86400.0])
+    out = imd.survival(
+        ds, parameters="b16f10", low_let_alpha=alpha, high_let_alpha=alpha, low_let_beta=beta,
+        high_let_beta=beta,
+    )  # fmt: skip
+    np.testing.assert_allclose(out.survival_probability, out.survival_probability[0], rtol=1e-9)
+    assert (out.bed >= dose_Gy * (1.0 - 1e-12)).all()
+    acute = imd.survival(
+        ds, parameters="b16f10", dose_rate="acute", low_let_alpha=alpha, high_let_alpha=alpha,
+        low_let_beta=beta, high_let_beta=beta,
+    )  # fmt: skip
+    assert (acute.bed >= out.bed * (1.0 - 1e-12)).all()
+    np.testing.assert_allclose(acute.rbe_weighted_dose, dose_Gy, rtol=1e-9, atol=1e-12)

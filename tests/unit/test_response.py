@@ -205,3 +205,10 @@ def test_several_nuclides_need_the_nuclide_split() -> None:
     ds["activity_rate_constant"] = (("nuclide",), [1e-6, 2e-6])
     with pytest.raises(InputError, match="split that includes 'nuclide'"):
         imd.survival(ds, parameters="b16f10")
+
+
+def test_a_nuclide_without_rate_constant_is_named() -> None:
+    ds = dose_dataset(beta=[1.0])
+    ds["activity_rate_constant"] = (("nuclide",), [1e-6, np.nan])
+    with pytest.raises(InputError, match="every call of"):
+        imd.survival(ds, parameters="b16f10")
