@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import immunodose as imd
 from immunodose.data.parameters import resolve
 
-SETTINGS = settings(max_examples=25)
+SETTINGS = settings(max_examples=settings.default.max_examples // 4)
 SEEDS = st.integers(0, 2**32)
 CELLS = st.integers(1, 25)
 TIMES = [0.0, 1.0, 4.0, 14.0]

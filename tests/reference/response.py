@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
+from scipy.integrate import trapezoid
 
 
 def survival_series(
@@ -67,5 +68,5 @@ def lea_catcheside(
             fade = math.exp(-mu * h)
             mean_rate = 0.5 * (dose_rate[i] + dose_rate[i - 1])
             memory[i] = memory[i - 1] * fade + mean_rate * (1.0 - fade) / mu
-        total += weight * 2.0 * np.trapezoid(dose_rate * memory, t)
+        total += weight * 2.0 * trapezoid(dose_rate * memory, t)
     return float(total)
