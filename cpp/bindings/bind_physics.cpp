@@ -6,70 +6,69 @@
 
 namespace immunodose::bindings {
 
-void register_decay_chain(py::module_& physics);
+namespace {
 
-void register_physics(py::module_& physics) {
-  register_decay_chain(physics);
+template <class Function>
+py::array_t<double> map_values(const DoubleArray& input, const Function& function) {
+  std::vector<double> output;
+  for (const double value : view(input)) output.push_back(function(value));
+  return adopt(std::move(output));
+}
+
+py::tuple bound_csda_kernel(const DoubleArray& energy_keV, const DoubleArray& yield_per_decay,
+                            bool alpha, double density_g_per_cm3) {
+  const auto energies = view(energy_keV);
+  const auto yields = view(yield_per_decay);
+  RadialKernel kernel;
+  {
+    const py::gil_scoped_release release;
+    kernel = csda_kernel({energies, yields}, alpha ? Slowing::alpha : Slowing::electron_cole,
+                         density_g_per_cm3);
+  }
+  return py::make_tuple(adopt(std::move(kernel.edge_um)), adopt(std::move(kernel.energy_keV)));
+}
+
+void register_alpha(py::module_& physics) {
   physics.def(
       "alpha_let_keV_per_um",
       [](const DoubleArray& energy_keV, double density_g_per_cm3) {
         const AlphaSlowing slowing(density_g_per_cm3);
-        std::vector<double> let;
-        for (const double energy : view(energy_keV)) let.push_back(slowing.let_keV_per_um(energy));
-        return adopt(std::move(let));
+        return map_values(energy_keV, [&](double e) { return slowing.let_keV_per_um(e); });
       },
       py::arg("energy_keV"), py::arg("density_g_per_cm3"));
   physics.def(
       "alpha_range_um",
       [](const DoubleArray& energy_keV, double density_g_per_cm3) {
         const AlphaSlowing slowing(density_g_per_cm3);
-        std::vector<double> range;
-        for (const double energy : view(energy_keV)) range.push_back(slowing.range_um(energy));
-        return adopt(std::move(range));
+        return map_values(energy_keV, [&](double e) { return slowing.range_um(e); });
       },
       py::arg("energy_keV"), py::arg("density_g_per_cm3"));
   physics.def(
       "alpha_residual_energy_keV",
       [](const DoubleArray& range_um, double density_g_per_cm3) {
         const AlphaSlowing slowing(density_g_per_cm3);
-        std::vector<double> energy;
-        for (const double range : view(range_um)) energy.push_back(slowing.energy_keV(range));
-        return adopt(std::move(energy));
+        return map_values(range_um, [&](double r) { return slowing.energy_keV(r); });
       },
       py::arg("range_um"), py::arg("density_g_per_cm3"));
+}
+
+}  // namespace
+
+void register_decay_chain(py::module_& physics);
+
+void register_physics(py::module_& physics) {
+  register_decay_chain(physics);
+  register_alpha(physics);
   physics.def(
       "cole_range_um",
-      [](const DoubleArray& energy_keV) {
-        std::vector<double> range;
-        for (const double energy : view(energy_keV)) range.push_back(cole_range_um(energy));
-        return adopt(std::move(range));
-      },
+      [](const DoubleArray& energy_keV) { return map_values(energy_keV, cole_range_um); },
       py::arg("energy_keV"));
   physics.def(
       "cole_energy_keV",
-      [](const DoubleArray& range_um) {
-        std::vector<double> energy;
-        for (const double range : view(range_um)) energy.push_back(cole_energy_keV(range));
-        return adopt(std::move(energy));
-      },
+      [](const DoubleArray& range_um) { return map_values(range_um, cole_energy_keV); },
       py::arg("range_um"));
-  physics.def(
-      "csda_kernel",
-      [](const DoubleArray& energy_keV, const DoubleArray& yield_per_decay, bool alpha,
-         double density_g_per_cm3) {
-        const auto energies = view(energy_keV);
-        const auto yields = view(yield_per_decay);
-        RadialKernel kernel;
-        {
-          const py::gil_scoped_release release;
-          kernel = csda_kernel({energies, yields}, alpha ? Slowing::alpha : Slowing::electron_cole,
-                               density_g_per_cm3);
-        }
-        return py::make_tuple(adopt(std::move(kernel.edge_um)),
-                              adopt(std::move(kernel.energy_keV)));
-      },
-      py::arg("energy_keV"), py::arg("yield_per_decay"), py::arg("alpha"),
-      py::arg("density_g_per_cm3"));
+  physics.def("csda_kernel", &bound_csda_kernel, py::arg("energy_keV"), py::arg("yield_per_decay"),
+              py::arg("alpha"), py::arg("density_g_per_cm3"));
 }
 
 }  // namespace immunodose::bindings

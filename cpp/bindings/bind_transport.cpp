@@ -79,69 +79,68 @@ py::tuple bound_population_dose(
       adopt(std::move(result.hits), {n_hit_rows, static_cast<py::ssize_t>(n_hit_columns)}));
 }
 
+py::array_t<double> bound_s_values(const DoubleArray& edge_um, const DoubleArray& energy_keV,
+                                   std::array<double, 2> source_um, std::array<double, 2> target_um,
+                                   const DoubleArray& distance_um, double density_g_per_cm3) {
+  const auto distances = view(distance_um);
+  const RadialKernel kernel = make_kernel(edge_um, energy_keV);
+  std::vector<double> dose;
+  {
+    const py::gil_scoped_release release;
+    dose = s_values(kernel, {source_um[0], source_um[1]}, {target_um[0], target_um[1]}, distances,
+                    density_g_per_cm3);
+  }
+  return adopt(std::move(dose));
+}
+
+py::array_t<double> bound_hit_channels(const AlphaChain& chain, double nucleus_radius_um,
+                                       std::array<double, 2> source_um,
+                                       const DoubleArray& distance_um, double density_g_per_cm3) {
+  const auto distances = view(distance_um);
+  std::vector<double> rows;
+  {
+    const py::gil_scoped_release release;
+    const AlphaSlowing slowing(density_g_per_cm3);
+    const PointHitTable table(chain, nucleus_radius_um, density_g_per_cm3, slowing);
+    for (const double d : distances) {
+      const HitVector row = table.source_mean({source_um[0], source_um[1]}, d);
+      rows.insert(rows.end(), row.begin(), row.end());
+    }
+  }
+  return adopt(std::move(rows), {static_cast<py::ssize_t>(distances.size()),
+                                 static_cast<py::ssize_t>(HitChannels::count)});
+}
+
+py::array_t<double> bound_single_traversal_histogram(const AlphaChain& chain,
+                                                     double nucleus_radius_um,
+                                                     std::array<double, 2> source_um,
+                                                     double density_g_per_cm3,
+                                                     const DoubleArray& edge_Gy) {
+  const auto edges = view(edge_Gy);
+  std::vector<double> histogram;
+  {
+    const py::gil_scoped_release release;
+    histogram = single_traversal_histogram(chain, nucleus_radius_um, {source_um[0], source_um[1]},
+                                           density_g_per_cm3, edges);
+  }
+  return adopt(std::move(histogram));
+}
+
 }  // namespace
 
 void register_transport(py::module_& transport) {
-  transport.def(
-      "s_values",
-      [](const DoubleArray& edge_um, const DoubleArray& energy_keV, std::array<double, 2> source_um,
-         std::array<double, 2> target_um, const DoubleArray& distance_um,
-         double density_g_per_cm3) {
-        const auto distances = view(distance_um);
-        const RadialKernel kernel = make_kernel(edge_um, energy_keV);
-        std::vector<double> dose;
-        {
-          const py::gil_scoped_release release;
-          dose = s_values(kernel, {source_um[0], source_um[1]}, {target_um[0], target_um[1]},
-                          distances, density_g_per_cm3);
-        }
-        return adopt(std::move(dose));
-      },
-      py::arg("edge_um"), py::arg("energy_keV"), py::arg("source_um"), py::arg("target_um"),
-      py::arg("distance_um"), py::arg("density_g_per_cm3"));
-
   py::class_<AlphaChain>(transport, "AlphaChain")
       .def(py::init(&make_chain), py::arg("decays_per_parent_decay"), py::arg("edge_parent"),
            py::arg("edge_daughter"), py::arg("edge_fraction"), py::arg("edge_is_alpha"),
            py::arg("line_member"), py::arg("line_energy_keV"), py::arg("line_yield"));
-
-  transport.def(
-      "hit_channels",
-      [](const AlphaChain& chain, double nucleus_radius_um, std::array<double, 2> source_um,
-         const DoubleArray& distance_um, double density_g_per_cm3) {
-        const auto distances = view(distance_um);
-        std::vector<double> rows;
-        {
-          const py::gil_scoped_release release;
-          const AlphaSlowing slowing(density_g_per_cm3);
-          const PointHitTable table(chain, nucleus_radius_um, density_g_per_cm3, slowing);
-          for (const double d : distances) {
-            const HitVector row = table.source_mean({source_um[0], source_um[1]}, d);
-            rows.insert(rows.end(), row.begin(), row.end());
-          }
-        }
-        return adopt(std::move(rows), {static_cast<py::ssize_t>(distances.size()),
-                                       static_cast<py::ssize_t>(HitChannels::count)});
-      },
-      py::arg("chain"), py::arg("nucleus_radius_um"), py::arg("source_um"), py::arg("distance_um"),
-      py::arg("density_g_per_cm3"));
-
-  transport.def(
-      "single_traversal_histogram",
-      [](const AlphaChain& chain, double nucleus_radius_um, std::array<double, 2> source_um,
-         double density_g_per_cm3, const DoubleArray& edge_Gy) {
-        const auto edges = view(edge_Gy);
-        std::vector<double> histogram;
-        {
-          const py::gil_scoped_release release;
-          histogram = single_traversal_histogram(
-              chain, nucleus_radius_um, {source_um[0], source_um[1]}, density_g_per_cm3, edges);
-        }
-        return adopt(std::move(histogram));
-      },
-      py::arg("chain"), py::arg("nucleus_radius_um"), py::arg("source_um"),
-      py::arg("density_g_per_cm3"), py::arg("edge_Gy"));
-
+  transport.def("s_values", &bound_s_values, py::arg("edge_um"), py::arg("energy_keV"),
+                py::arg("source_um"), py::arg("target_um"), py::arg("distance_um"),
+                py::arg("density_g_per_cm3"));
+  transport.def("hit_channels", &bound_hit_channels, py::arg("chain"), py::arg("nucleus_radius_um"),
+                py::arg("source_um"), py::arg("distance_um"), py::arg("density_g_per_cm3"));
+  transport.def("single_traversal_histogram", &bound_single_traversal_histogram, py::arg("chain"),
+                py::arg("nucleus_radius_um"), py::arg("source_um"), py::arg("density_g_per_cm3"),
+                py::arg("edge_Gy"));
   transport.def("population_dose", &bound_population_dose, py::arg("x_um"), py::arg("y_um"),
                 py::arg("z_um"), py::arg("shape_um"), py::arg("shape_of"),
                 py::arg("shape_class_um"), py::arg("class_of"), py::arg("time_integrated_activity"),

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from immunodose import cells as cells
     from immunodose import errors as errors
     from immunodose import testing as testing
-    from immunodose.biokinetics import biokinetics as biokinetics
     from immunodose.data.nuclides import emissions as emissions
     from immunodose.data.nuclides import emissions_from_csv as emissions_from_csv
     from immunodose.data.parameters import parameters as parameters

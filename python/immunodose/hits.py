@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from immunodose import _core
 from immunodose.cells.checks import require_scalar_radii
 from immunodose.data.chains import ChainStructure, chain_structure
+from immunodose.data.nuclides import nuclide_label
 from immunodose.errors import InputError, did_you_mean
 from immunodose.physics import require_density
 from immunodose.provenance import base_attrs
@@ -169,55 +171,23 @@ def hit_statistics(
     chain_of = alpha_chain(nuclide, chain=chain, retention=retention)
     if chain_of is None:
         raise InputError(f"{nuclide!r} emits no alpha particles, so it has no alpha hits.")
-    regions = {
-        "nucleus": (0.0, nucleus_radius_um),
-        "cytoplasm": (nucleus_radius_um, cell_radius_um),
-        "membrane": (cell_radius_um, cell_radius_um),
-    }
-    channels = np.array(
-        [
-            _core.transport.hit_channels(
-                chain=chain_of,
-                nucleus_radius_um=nucleus_radius_um,
-                source_um=regions[name],
-                distance_um=np.zeros(1),
-                density_g_per_cm3=density,
-            )[0]
-            for name in sources
-        ]
-    )
+    cell = _HitCell(chain_of, cell_radius_um, nucleus_radius_um, density)
+    channels = np.array([cell.channels(name) for name in sources])
     edges = _edges(specific_energy_Gy, channels)
-    density_of_z = np.array(
-        [
-            _core.transport.single_traversal_histogram(
-                chain=chain_of,
-                nucleus_radius_um=nucleus_radius_um,
-                source_um=regions[name],
-                density_g_per_cm3=density,
-                edge_Gy=edges,
-            )
-            for name in sources
-        ]
-    ) / (channels[:, [_TRAVERSALS]] * np.diff(edges))
-    per_traversal = [
-        channels[:, _DOSE] / channels[:, _TRAVERSALS],
-        channels[:, _SINGLE_SQUARE] / channels[:, _DOSE],
-    ]
-    per_decay = [
-        channels[:, _DOSE] / channels[:, _HIT],
-        channels[:, _SQUARE] / channels[:, _DOSE],
-    ]
+    density_of_z = np.array([cell.histogram(name, edges) for name in sources])
+    density_of_z /= channels[:, [_TRAVERSALS]] * np.diff(edges)
+    dose = channels[:, _DOSE]
     return build(
         {
             "hits_per_decay": (("source",), channels[:, _TRAVERSALS]),
             "hit_probability_per_decay": (("source",), channels[:, _HIT]),
             "frequency_mean_specific_energy": (
                 ("source", "per"),
-                np.stack([per_traversal[0], per_decay[0]], axis=1),
+                np.stack([dose / channels[:, _TRAVERSALS], dose / channels[:, _HIT]], axis=1),
             ),
             "dose_mean_specific_energy": (
                 ("source", "per"),
-                np.stack([per_traversal[1], per_decay[1]], axis=1),
+                np.stack([channels[:, _SINGLE_SQUARE] / dose, channels[:, _SQUARE] / dose], axis=1),
             ),
             "specific_energy_density": (("source", "specific_energy"), density_of_z),
         },
@@ -227,13 +197,50 @@ def hit_statistics(
             "specific_energy": 0.5 * (edges[1:] + edges[:-1]),
         },
         attrs=base_attrs(
-            nuclide=nuclide if isinstance(nuclide, str) else nuclide.attrs.get("nuclide", ""),
+            nuclide=nuclide_label(nuclide),
             cell_radius_um=float(cell_radius_um),
             nucleus_radius_um=float(nucleus_radius_um),
             density_g_per_cm3=density,
             model="straight CSDA alpha tracks, ICRU 90 stopping power, no straggling",
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _HitCell:
+    chain: _core.transport.AlphaChain
+    cell_radius_um: float
+    nucleus_radius_um: float
+    density_g_per_cm3: float
+
+    def _region(self, source: str) -> tuple[float, float]:
+        return {
+            "nucleus": (0.0, self.nucleus_radius_um),
+            "cytoplasm": (self.nucleus_radius_um, self.cell_radius_um),
+            "membrane": (self.cell_radius_um, self.cell_radius_um),
+        }[source]
+
+    def channels(self, source: str) -> FloatArray:
+        """Hit channels per decay in a compartment of the own cell."""
+        rows = _core.transport.hit_channels(
+            chain=self.chain,
+            nucleus_radius_um=self.nucleus_radius_um,
+            source_um=self._region(source),
+            distance_um=np.zeros(1),
+            density_g_per_cm3=self.density_g_per_cm3,
+        )
+        first: FloatArray = rows[0]
+        return first
+
+    def histogram(self, source: str, edge_Gy: FloatArray) -> FloatArray:
+        """Traversals per decay in bins of the specific energy."""
+        return _core.transport.single_traversal_histogram(
+            chain=self.chain,
+            nucleus_radius_um=self.nucleus_radius_um,
+            source_um=self._region(source),
+            density_g_per_cm3=self.density_g_per_cm3,
+            edge_Gy=edge_Gy,
+        )
 
 
 def _sources(source: str | Sequence[str]) -> tuple[str, ...]:
