@@ -32,8 +32,9 @@ double cole_energy_keV(double range_um) {
   if (range_um <= 0.0) return 0.0;
   if (range_um < low_piece_range_um) return lowest_piece_keV(range_um);
   if (range_um < join_range_um) return middle_piece_keV(range_um);
-  // The pieces meet with a step of 7 eV, which a track deposits at this point.
-  return cole_formula_keV(range_um);
+  // The formula starts 2.2 eV below the end of the pieces: E(R) waits there for 0.14 nm, so that
+  // it never falls.
+  return std::max(cole_formula_keV(range_um), middle_piece_keV(join_range_um));
 }
 
 double cole_range_um(double energy_keV) {
@@ -41,7 +42,7 @@ double cole_range_um(double energy_keV) {
   double low = 0.0;
   double high = 1.0;
   while (cole_energy_keV(high) < energy_keV) high *= 2.0;
-  // Bisection to the last bit: E(R) is monotone but has a step, so no derivative is used.
+  // Bisection to the last bit: E(R) never falls but has kinks, so no derivative is used.
   while (true) {
     const double middle = 0.5 * (low + high);
     if (middle <= low || middle >= high) return high;

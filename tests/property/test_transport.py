@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Invariants 1, 2, 3, 8, 9, 10, 12, 13, 15, 17 and 18: kernels and S values."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import immunodose as imd
+from immunodose import _core
+from immunodose.typing import FloatArray
+
+SETTINGS = settings(max_examples=30)
+GRAY_NG_PER_KEV = 1.602176634e-4
+SPECTRA = [
+    (True, (5829.6,)), (True, (5867.0, 7450.3)), (False, (12.0,)), (False, (60.0, 147.0, 498.0)),
+]  # fmt: skip
+
+Shell = tuple[float, float]
+Kernel = tuple[FloatArray, FloatArray]
+
+
+def kernel_of(spectrum: tuple[bool, tuple[float, ...]], density: float = 1.0) -> Kernel:
+    alpha, energies = spectrum
+    return _core.physics.csda_kernel(
+        energy_keV=np.array(energies), yield_per_decay=np.full(len(energies), 0.7), alpha=alpha,
+        density_g_per_cm3=density,
+    )  # fmt: skip
+
+
+KERNELS = {spectrum: kernel_of(spectrum) for spectrum in SPECTRA}
+spectra = st.sampled_from(SPECTRA)
+
+
+@st.composite
+def shells(draw: st.DrawFn, *, thin: float = 0.01) -> Shell:
+    outer = draw(st.floats(2.0, 15.0))
+    kind = draw(st.sampled_from(["ball", "shell", "thin"]))
+    if kind == "ball":
+        return 0.0, outer
+    return (outer - thin if kind == "thin" else outer * draw(st.floats(0.1, 0.95))), outer
+
+
+def volume(shell: Shell) -> float:
+    a, b = shell
+    return 4.0 / 3.0 * np.pi * (b - a) * (a * a + a * b + b * b)
+
+
+def energy_keV(
+    kernel: Kernel, source: Shell, target: Shell, distance: list[float], density: float = 1.0
+) -> FloatArray:
+    """Energy deposited in the target per decay in the source."""
+    dose = _core.transport.s_values(
+        edge_um=kernel[0], energy_keV=kernel[1], source_um=source, target_um=target,
+        distance_um=np.array(distance), density_g_per_cm3=density,
+    )  # fmt: skip
+    energy: FloatArray = dose * volume(target) * 1e-3 * density / GRAY_NG_PER_KEV
+    return energy
+
+
+@SETTINGS
+@given(spectra, shells(), shells(), st.floats(0.0, 60.0))
+def test_s_values_are_reciprocal_to_rounding(
+    spectrum: tuple[bool, tuple[float, ...]], a: Shell, b: Shell, gap: float
+) -> None:
+    kernel = KERNELS[spectrum]
+    for distance in (0.0, a[1] + b[1] + gap):
+        there = energy_keV(kernel, a, b, [distance])[0] / volume(b)
+        back = energy_keV(kernel, b, a, [distance])[0] / volume(a)
+        # Thin shells are differences of balls: rounding of the balls remains.
+        floor = 1e-9 * kernel[1].sum() / max(volume((0.0, a[1])), volume((0.0, b[1])))
+        np.testing.assert_allclose(there, back, rtol=1e-9, atol=floor)
+
+
+@SETTINGS
+@given(spectra, shells(), st.floats(2.0, 15.0), st.floats(0.05, 0.95), st.floats(0.0, 40.0))
+def test_compartments_partition_the_cell_and_all_space(
+    spectrum: tuple[bool, tuple[float, ...]], source: Shell, radius: float, split: float,
+    gap: float,
+) -> None:  # fmt: skip
+    kernel = KERNELS[spectrum]
+    emitted = kernel[1].sum()
+    inner, membrane = split * (radius - 0.01), radius - 0.01
+    parts = [(0.0, inner), (inner, membrane), (membrane, radius), (0.0, radius)]
+    for distance in (0.0, source[1] + radius + gap):
+        nucleus, cytoplasm, shell, cell = (
+            energy_keV(kernel, source, part, [distance])[0] for part in parts
+        )
+        np.testing.assert_allclose(nucleus + cytoplasm + shell, cell, rtol=1e-9, atol=1e-10)
+        for energy in (nucleus, cytoplasm, shell, cell):
+            assert -1e-10 * emitted <= energy <= emitted * (1.0 + 1e-9)
+    # The cell and the space around it: what is emitted is deposited.
+    far = kernel[0][-1] + source[1] + radius
+    outside = energy_keV(kernel, source, (radius, far), [0.0])[0]
+    np.testing.assert_allclose(
+        energy_keV(kernel, source, (0.0, radius), [0.0])[0] + outside, emitted, rtol=1e-8
+    )
+
+
+@SETTINGS
+@given(spectra, shells(), shells())
+def test_cross_dose_summed_over_space_is_the_emitted_energy(
+    spectrum: tuple[bool, tuple[float, ...]], source: Shell, target: Shell
+) -> None:
+    """Integral over target positions of energy / volume = emitted energy (invariants 1, 9)."""
+    kernel = KERNELS[spectrum]
+    assume(kernel[0][-1] < 200.0)
+    end = kernel[0][-1] + source[1] + target[1]
+    d = np.linspace(0.0, end, 2001)[1:]
+    density = energy_keV(kernel, source, target, list(d)) / volume(target)
+    total = np.trapezoid(4.0 * np.pi * d**2 * density, d)
+    np.testing.assert_allclose(total, kernel[1].sum(), rtol=2e-3)
+
+
+@SETTINGS
+@given(spectra, shells(), shells(), st.floats(1e-6, 100.0))
+def test_nothing_arrives_beyond_reach_and_radii(
+    spectrum: tuple[bool, tuple[float, ...]], a: Shell, b: Shell, beyond: float
+) -> None:
+    kernel = KERNELS[spectrum]
+    edge = kernel[0][-1] + a[1] + b[1]
+    # Between the last graze and this edge lies the tail end of the overlap, of order gap^3.
+    far, near = energy_keV(kernel, a, b, [edge * (1.0 + 1e-12) + beyond, edge - 1.5])
+    assert far == 0.0
+    assert near > 0.0
+
+
+@SETTINGS
+@given(spectra, st.floats(0.5, 5.0), st.floats(1.01, 3.0))
+def test_self_dose_fraction_rises_to_one(
+    spectrum: tuple[bool, tuple[float, ...]], inner: float, factor: float
+) -> None:
+    kernel = KERNELS[spectrum]
+    reach, emitted = kernel[0][-1], kernel[1].sum()
+    source = (0.0, inner)
+    radii = [inner, factor * inner, factor**2 * inner, inner + reach]
+    share = [energy_keV(kernel, source, (0.0, r), [0.0])[0] / emitted for r in radii]
+    assert all(np.diff(share) > -1e-12)
+    np.testing.assert_allclose(share[-1], 1.0, rtol=1e-9)
+    # A source on the surface of a ball much larger than the reach gives it half.
+    large = 300.0 * reach
+    surface = energy_keV(kernel, (large, large), (0.0, large), [0.0])[0] / emitted
+    np.testing.assert_allclose(surface, 0.5, atol=2e-3)
+
+
+@SETTINGS
+@given(shells(thin=0.2))
+def test_mean_chord_is_four_volumes_per_surface(shell: Shell) -> None:
+    """A deposit at distance r from its source leaves the region by r over its mean chord."""
+    surface = 4.0 * np.pi * (shell[0] ** 2 + shell[1] ** 2)
+    r = 1e-3 * volume(shell) / surface
+    kernel = (np.array([0.0, r * (1 - 1e-6), r * (1 + 1e-6)]), np.array([0.0, 1.0]))
+    left = 1.0 - energy_keV(kernel, shell, shell, [0.0])[0]
+    np.testing.assert_allclose(r / left, 4.0 * volume(shell) / surface, rtol=2e-3)
+
+
+@SETTINGS
+@given(st.floats(1000.0, 9000.0), st.floats(0.7, 1.3))
+def test_alpha_kernel_starts_with_the_stopping_power(energy: float, density: float) -> None:
+    edge, deposited = kernel_of((True, (energy,)), density)
+    let = _core.physics.alpha_let_keV_per_um(
+        energy_keV=np.array([energy]), density_g_per_cm3=density
+    )[0]
+    near = (edge[1:] < 0.02) & (edge[:-1] > 1e-4)
+    rate = deposited / np.diff(edge) / 0.7
+    np.testing.assert_allclose(rate[near], let, rtol=5e-3)
+
+
+@SETTINGS
+@given(spectra, shells(), shells(), st.floats(0.0, 40.0), st.floats(0.5, 2.0))
+def test_lengths_and_density_scale_together(
+    spectrum: tuple[bool, tuple[float, ...]], a: Shell, b: Shell, gap: float, scale: float
+) -> None:
+    """Lengths x s with density / s: same energies; only the kernel's bins do not scale."""
+    distance = a[1] + b[1] + gap
+    # Near the end of a track a tiny share of the energy decides: compare with what is typical.
+    one = energy_keV(KERNELS[spectrum], a, b, [0.0, distance])
+    stretched = energy_keV(
+        kernel_of(spectrum, 1.0 / scale), (scale * a[0], scale * a[1]),
+        (scale * b[0], scale * b[1]), [0.0, scale * distance], 1.0 / scale,
+    )  # fmt: skip
+    typical = KERNELS[spectrum][1].sum() * volume(b) / (4.0 * distance**3)
+    np.testing.assert_allclose(stretched, one, rtol=2e-3, atol=1e-3 * typical)
+
+
+@settings(max_examples=10)
+@given(
+    st.sampled_from(["At-211", "Ac-225", "Bi-213"]), st.floats(2.0, 8.0), st.floats(1.05, 2.0),
+    st.floats(0.9, 1.1),
+)  # fmt: skip
+def test_mean_hit_times_hits_is_the_mean_dose(
+    nuclide: str, nucleus: float, factor: float, density: float
+) -> None:
+    """Two independent computations: marks over solid angles, kernel over overlaps."""
+    cell = factor * nucleus
+    out = imd.hit_statistics(
+        nuclide, cell_radius_um=cell, nucleus_radius_um=nucleus, density_g_per_cm3=density
+    )
+    ds = imd.s_values(
+        nuclide, cell_radius_um=cell, nucleus_radius_um=nucleus, physics="mird",
+        density_g_per_cm3=density,
+    ).s_value.sel(target="nucleus", emission="alpha", distance=0.0)  # fmt: skip
+    for source in ("nucleus", "cytoplasm", "membrane"):
+        row = out.sel(source=source)
+        dose = float(ds.sel(source=source))
+        per_traversal = row.frequency_mean_specific_energy.sel(per="traversal")
+        per_decay = row.frequency_mean_specific_energy.sel(per="decay")
+        np.testing.assert_allclose(row.hits_per_decay * per_traversal, dose, rtol=2e-3)
+        np.testing.assert_allclose(row.hit_probability_per_decay * per_decay, dose, rtol=2e-3)
+        assert float(row.hit_probability_per_decay) <= float(row.hits_per_decay) * (1.0 + 1e-9)
+        assert (row.dose_mean_specific_energy >= row.frequency_mean_specific_energy).all()
