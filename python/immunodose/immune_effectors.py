@@ -23,6 +23,7 @@ class EffectorModel:
     priming_power: float = 1.0
     loss_rate_per_d: float = 0.0
     clearance_rate_per_d: float = 0.0
+    priming_delay_d: float = 0.0
 
 
 def effector_model(host: ParameterSet, baseline: float | None) -> EffectorModel:
@@ -37,6 +38,7 @@ def effector_model(host: ParameterSet, baseline: float | None) -> EffectorModel:
         priming_power=host.value("priming_power"),
         loss_rate_per_d=host.value("effector_loss_rate"),
         clearance_rate_per_d=host.value("antigen_clearance_rate"),
+        priming_delay_d=host.value("priming_delay"),
     )
 
 
@@ -59,7 +61,8 @@ def effectors_in_time(
     tumor_survival
         Mean over tumor cells of the probability to have survived radiation so far.
     baseline_survival
-        The same of the T cells that were in the tumor at the start (1 where not followed).
+        The same of the T cells that were in the tumor at the start (1 where not followed): what
+        arrives later is lost to the dose rate in the tumor at the same rate (Eq. 7).
     supply
         Lymphocytes of the host relative to the untreated host.
 
@@ -71,11 +74,21 @@ def effectors_in_time(
         return np.zeros(time_d.size)
     released = np.concatenate([-np.diff(tumor_survival) / np.diff(time_d), [0.0]])
     antigen = _antigen(time_d, model.clearance_rate_per_d, released, 1.0 - tumor_survival[0])
-    powered = antigen**model.priming_power
-    priming = powered / (powered + model.priming_antigen_half**model.priming_power)
-    baseline = model.baseline * baseline_survival
-    forcing = (model.priming_gain_per_d * priming + model.loss_rate_per_d * baseline) * supply
-    return relax(time_d, model.loss_rate_per_d, forcing, float(baseline[0] * supply[0]))
+    priming = _priming(model, time_d, antigen)
+    source = model.priming_gain_per_d * priming + model.loss_rate_per_d * model.baseline
+    # Mean loss per step to the dose in the tumor; what is below the smallest number is gone.
+    log_alive = np.log(np.maximum(baseline_survival, np.finfo(np.float64).tiny))
+    loss_rate = model.loss_rate_per_d - np.diff(log_alive) / np.diff(time_d)
+    initial = float(model.baseline * baseline_survival[0] * supply[0])
+    return relax(time_d, loss_rate, source * supply, initial)
+
+
+def _priming(model: EffectorModel, time_d: FloatArray, antigen: FloatArray) -> FloatArray:
+    """Eq. 6: response to the antigen of `priming_delay_d` ago."""
+    seen = np.interp(time_d - model.priming_delay_d, time_d, antigen, left=0.0)
+    powered = seen**model.priming_power
+    primed: FloatArray = powered / (powered + model.priming_antigen_half**model.priming_power)
+    return primed
 
 
 def _antigen(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 T_CELL = "cd8_t_cell"
 
+_JUMP_D = 1e-9
 _TOLERANCE = 1e-4
 _SAMPLE = 64
 _SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
@@ -160,7 +161,9 @@ def _pmhc(
 
 def solve(inputs: KillInputs, outputs: OutputTimes, n_threads: int) -> KillSolution:
     """Refine the time step until effectors and a sample of cells settle, then do all cells."""
-    breaks = inputs.host.breaks_d()
+    # Priming may jump when the first antigen counts: a grid point on either side of it.
+    delay_d = inputs.effectors.priming_delay_d
+    breaks = np.append(inputs.host.breaks_d(), [delay_d - _JUMP_D, delay_d])
     if inputs.pmhc_time_d is not None:
         breaks = np.concatenate([breaks, inputs.pmhc_time_d])
     tumor_rows = np.flatnonzero(inputs.is_tumor)

@@ -47,6 +47,8 @@ def effectors_and_kill(
     exponents = [0.0] * len(pmhc)
     states = [(1.0, 0.0, 0.0)] * len(pmhc)  # alive, first by radiation, first by T cells
     power = host("pmhc_power")
+    past = [0.0]  # antigen at every step so far
+    delay = round(host("priming_delay") / h)
     for j in range(n):
         t = j * h
         dw = rate_per_d * math.exp(-rate_per_d * (t + 0.5 * h)) * h
@@ -63,11 +65,13 @@ def effectors_and_kill(
             exponents[i] += immune
         w = 1.0 - math.exp(-rate_per_d * (t + h))
         now = sum(math.exp(w * value) for value in log_survival) / len(log_survival)
-        priming = antigen ** host("priming_power")
+        seen = past[j - delay] if j >= delay else 0.0
+        priming = seen ** host("priming_power")
         priming /= priming + host("priming_antigen_half") ** host("priming_power")
         gain = host("effector_priming_gain") * priming * supply(t)
         e += h * (gain - host("effector_loss_rate") * (e - baseline * supply(t)))
         antigen += (survived - now) - h * host("antigen_clearance_rate") * antigen
+        past.append(antigen)
         survived = now
     net = [1.0 - math.exp(-value) for value in exponents]
     return e, [(p, s[1], s[2]) for p, s in zip(net, states, strict=True)]

@@ -15,6 +15,15 @@ from immunodose.data.parameters import ParameterSet, resolve
 from immunodose.errors import ConvergenceError, InputError
 from immunodose.immune_time import converged, make_grid, output_times, relax
 
+# Values of its own, so that a new fit of the shipped sets does not change what is tested.
+LINE = resolve("b16k1", recognized_peptide_share=1e-3)
+HOST = resolve(
+    "immunocompetent", pmhc_power=1.0, pmhc_half_kill=3.0, killing_rate_constant=2.0,
+    effector_to_target_ratio=0.002, effector_priming_gain=0.05, priming_power=2.0,
+    priming_antigen_half=0.3, priming_delay=1.5,
+)  # fmt: skip
+
+
 RATE_PER_D = 0.3
 
 
@@ -50,7 +59,7 @@ def test_mhc1_equals_the_euler_oracle(power: float, time_d: float) -> None:
     ds = cells_with(dose=[0.0, 0.7, 4.0])
     ds["mhc1_baseline"] = ("cell", [100.0, 200.0, 300.0])
     out = imd.mhc1_expression(
-        ds, parameters="b16k1", time_d=time_d, mhc1_inducibility=0.4, mhc1_induction_max=3.0,
+        ds, parameters=LINE, time_d=time_d, mhc1_inducibility=0.4, mhc1_induction_max=3.0,
         mhc1_induction_dose=1.5, mhc1_induction_power=power, mhc1_memory_time=5.0,
         mhc1_turnover_rate=0.6, mhc1_assembly=0.5,
     )  # fmt: skip
@@ -73,7 +82,7 @@ def test_acute_dose_fades_with_the_memory() -> None:
     ds["mhc1_baseline"] = ("cell", [1.0])
     k, tau, t = 0.5, 5.0, 3.0
     out = imd.mhc1_expression(
-        ds, parameters="b16k1", time_d=t, mhc1_inducibility=1.0, mhc1_induction_max=50.0,
+        ds, parameters=LINE, time_d=t, mhc1_inducibility=1.0, mhc1_induction_max=50.0,
         mhc1_induction_dose=100.0, mhc1_memory_time=tau, mhc1_turnover_rate=k,
     )  # fmt: skip
     q = k * (math.exp(-t / tau) - math.exp(-k * t)) / (k - 1.0 / tau) / 100.0
@@ -83,14 +92,14 @@ def test_acute_dose_fades_with_the_memory() -> None:
 def test_baseline_is_drawn_lognormal_and_recorded() -> None:
     ds = cells_with(dose=[0.0] * 20_000)
     with pytest.raises(InputError, match="rng"):
-        imd.mhc1_expression(ds, parameters="b16k1", time_d=0.0)
-    out = imd.mhc1_expression(ds, parameters="b16k1", time_d=0.0, rng=5)
+        imd.mhc1_expression(ds, parameters=LINE, time_d=0.0)
+    out = imd.mhc1_expression(ds, parameters=LINE, time_d=0.0, rng=5)
     ln = np.log(out.mhc1_baseline.values)
     # Standard errors 0.0064 and 0.0045; 6 of them: false alarms below 1e-8.
     assert abs(ln.mean() - math.log(5e4)) < 0.038
     assert abs(ln.std() - 0.9) < 0.027
     assert out.attrs["mhc1_rng_root"] == "5"
-    again = imd.mhc1_expression(ds, parameters="b16k1", time_d=0.0, rng=5)
+    again = imd.mhc1_expression(ds, parameters=LINE, time_d=0.0, rng=5)
     assert again.mhc1_baseline.equals(out.mhc1_baseline)
 
 
@@ -99,7 +108,7 @@ def test_two_nuclides_drive_by_their_own_dose() -> None:
     ds = xr.Dataset({"absorbed_dose": (("cell", "nuclide"), [[2.0, 0.0], [0.0, 2.0], [1.0, 1.0]])})
     ds["activity_rate_constant"] = (("nuclide",), np.array([0.2, 2.0]) / 86400.0)
     ds["mhc1_baseline"] = ("cell", np.ones(3))
-    kwargs: dict[str, Any] = {"parameters": "b16k1", "time_d": [0.0, 2.0, 9.0]}
+    kwargs: dict[str, Any] = {"parameters": LINE, "time_d": [0.0, 2.0, 9.0]}
     out = imd.mhc1_expression(ds, mhc1_induction_dose=100.0, **kwargs)
     rise = out.mhc1_surface.values[:, 1:] - 1.0
     np.testing.assert_allclose(rise[2], 0.5 * (rise[0] + rise[1]), rtol=0.02)
@@ -113,17 +122,17 @@ def test_two_nuclides_drive_by_their_own_dose() -> None:
 
 
 def host_set() -> ParameterSet:
-    return resolve("immunocompetent")
+    return HOST
 
 
 @pytest.mark.parametrize("time_d", [3.0, 12.0])
 def test_kill_equals_the_euler_oracle(time_d: float) -> None:
     survival, mhc1 = [0.2, 0.7, 1.0], [500.0, 4000.0, 20000.0]
     supply = np.exp(-0.08 * np.linspace(0.0, 14.0, 141))
-    host = imd.simulate_host(host="immunocompetent", time_d=np.linspace(0.0, 14.0, 141))
+    host = imd.simulate_host(host=HOST, time_d=np.linspace(0.0, 14.0, 141))
     host["effector_supply"] = ("time", supply)
     out = imd.kill_probability(
-        cells_with(survival=survival, mhc1=mhc1), parameters="b16k1", host=host, time_d=time_d
+        cells_with(survival=survival, mhc1=mhc1), parameters=LINE, host=host, time_d=time_d
     )
     effectors, cells = oracle.effectors_and_kill(
         np.log(survival).tolist(), [1e-3 * m for m in mhc1], rate_per_d=RATE_PER_D,
@@ -141,7 +150,7 @@ def test_kill_equals_the_euler_oracle(time_d: float) -> None:
 def test_a_frozen_hazard_is_exact() -> None:
     """Constant effectors and MHC-I, no radiation: 1 - exp(-k E t Hill)."""
     out = imd.kill_probability(
-        cells_with(survival=[1.0], mhc1=[6000.0]), parameters="b16k1", host="immunocompetent",
+        cells_with(survival=[1.0], mhc1=[6000.0]), parameters=LINE, host=HOST,
         time_d=[1.0, 10.0], effector_to_target_ratio=0.05,
     )  # fmt: skip
     expected = 1.0 - np.exp(-2.0 * 0.05 * np.array([1.0, 10.0]) * 6.0 / 9.0)
@@ -151,7 +160,7 @@ def test_a_frozen_hazard_is_exact() -> None:
 
 def test_acute_radiation_comes_first() -> None:
     ds = cells_with(survival=[0.4], mhc1=[6000.0], rate_per_d=None)
-    out = imd.kill_probability(ds, parameters="b16k1", host="immunocompetent", time_d=[0.0, 5.0])
+    out = imd.kill_probability(ds, parameters=LINE, host=HOST, time_d=[0.0, 5.0])
     np.testing.assert_allclose(out.kill_fraction_radiation, 0.6)
     assert float(out.kill_fraction_immune[0, 0]) == 0.0
     expected = 0.4 * out.kill_probability_immune[0, 1]
@@ -162,7 +171,7 @@ def test_mhc1_in_time_is_linear_between_its_times() -> None:
     ds = cells_with(survival=[1.0])
     ds["mhc1_surface"] = (("cell", "time"), [[0.0, 6000.0, 6000.0]])
     ds = ds.assign_coords(time=[0.0, 2.0, 10.0])
-    out = imd.kill_probability(ds, parameters="b16k1", host="immunocompetent", time_d=4.0)
+    out = imd.kill_probability(ds, parameters=LINE, host=HOST, time_d=4.0)
     # integral of p/(p + 3) with p = 3 t up to 2 d, then 6/9
     exposure = 2.0 - math.log(3.0) + 2.0 * 6.0 / 9.0
     expected = 1.0 - math.exp(-2.0 * 0.002 * exposure)
@@ -170,36 +179,52 @@ def test_mhc1_in_time_is_linear_between_its_times() -> None:
     assert "time" not in out.kill_probability.dims
 
 
+def test_effectors_that_arrive_later_are_lost_to_the_dose_in_the_tumor() -> None:
+    """Priming long after the T cells at the start have died: E relaxes at k_E + h_T (Eq. 7)."""
+    kinds = ["tumor"] * 4 + ["cd8_t_cell"]
+    ds = cells_with(survival=[0.2] * 4 + [1.0], mhc1=[6000.0] * 4 + [np.nan], cell_type=kinds)
+    hit = ds.assign(survival_probability=("cell", [0.2] * 4 + [0.01]))
+    spared, lost = (
+        imd.kill_probability(
+            case, parameters=LINE, host=HOST, time_d=[0.0, 12.0], effector_priming_gain=5.0
+        ).effector_to_target_ratio.values
+        for case in (ds, hit)
+    )
+    assert spared[0] == lost[0] == 0.25
+    # Between 3 and 12 d the T cells at the start fall by exp(-ln(100) (w(12) - w(3))) = 0.2.
+    assert 0.3 < lost[1] / spared[1] < 0.9
+
+
 def test_t_cells_in_the_tumor_are_the_baseline_and_die() -> None:
     ds = cells_with(
         survival=[1.0, 1.0, 1.0, 1.0, 0.3], mhc1=[6000.0] * 4 + [np.nan],
         cell_type=["tumor"] * 4 + ["cd8_t_cell"],
     )  # fmt: skip
-    out = imd.kill_probability(ds, parameters="b16k1", host="immunocompetent", time_d=[0.0, 5.0])
+    out = imd.kill_probability(ds, parameters=LINE, host=HOST, time_d=[0.0, 5.0])
     assert float(out.effector_to_target_ratio[0]) == 0.25
     assert float(out.effector_to_target_ratio[1]) < 0.2
     assert (out.kill_probability_immune[4] == 0.0).all()
     with pytest.raises(InputError, match="has no effect"):
         imd.kill_probability(
-            ds, parameters="b16k1", host="immunocompetent", time_d=1.0,
+            ds, parameters=LINE, host=HOST, time_d=1.0,
             effector_to_target_ratio=0.1,
         )  # fmt: skip
 
 
 def test_no_t_cell_number_is_an_error_and_zero_is_valid() -> None:
-    host = resolve("immunocompetent")
+    host = HOST
     entries = {k: v for k, v in host.entries.items() if k != "effector_to_target_ratio"}
     bare = ParameterSet("bare", "host", "Bare", entries, {})
     ds = cells_with(survival=[0.5], mhc1=[1000.0])
     with pytest.raises(InputError, match="no T-cell number"):
-        imd.kill_probability(ds, parameters="b16k1", host=bare, time_d=5.0)
+        imd.kill_probability(ds, parameters=LINE, host=bare, time_d=5.0)
     zero = imd.kill_probability(
-        ds, parameters="b16k1", host="immunocompetent", time_d=5.0, effector_to_target_ratio=0.0
+        ds, parameters=LINE, host=HOST, time_d=5.0, effector_to_target_ratio=0.0
     )
     assert float(zero.kill_probability_immune[0]) == 0.0
 
 
-_KILL = {"parameters": "b16k1", "host": "immunocompetent", "time_d": 5.0}
+_KILL = {"parameters": LINE, "host": HOST, "time_d": 5.0}
 
 
 @pytest.mark.parametrize(
@@ -230,11 +255,11 @@ def test_times_outside_mhc1_or_host_are_refused() -> None:
     ds = ds.assign_coords(time=[0.0, 3.0])
     with pytest.raises(InputError, match="not extrapolated"):
         imd.kill_probability(ds, **_KILL)
-    host = imd.simulate_host(host="immunocompetent", time_d=[0.0, 3.0])
+    host = imd.simulate_host(host=HOST, time_d=[0.0, 3.0])
     flat = cells_with(survival=[1.0], mhc1=[1.0])
     with pytest.raises(InputError, match=r"effector_supply covers 0 to 3 d"):
         imd.kill_probability(flat, **{**_KILL, "host": host})
-    scalar = imd.simulate_host(host="immunocompetent", time_d=3.0)
+    scalar = imd.simulate_host(host=HOST, time_d=3.0)
     with pytest.raises(InputError, match="as a sequence"):
         imd.kill_probability(flat, **{**_KILL, "host": scalar})
 
@@ -244,7 +269,7 @@ def test_provenance_and_merge() -> None:
     out = imd.kill_probability(ds, **_KILL, pmhc_power=2.0)
     assert out.attrs["host"] == "immunocompetent"
     assert "pmhc_power" in out.attrs["host_overrides"]
-    assert "recognized_peptide_share" in out.attrs["kill_parameters_assumed"]
+    assert "mhc1_turnover_rate" in out.attrs["kill_parameters_assumed"]
     assert "survival_probability" in out
     alone = imd.kill_probability(ds, **_KILL, merge=False)
     assert "survival_probability" not in alone

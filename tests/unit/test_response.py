@@ -90,8 +90,9 @@ def test_unhit_cells_survive_the_alphas() -> None:
     """At 0.5 decays that hit, survival tends to the unhit probability for lethal hits."""
     ds = dose_dataset(beta=[0.0], events=([0.5], [0.3]))
     out = imd.survival(
-        ds, parameters="b16f10", dose_rate="acute", high_let_alpha=3.9, high_let_beta=0.0
-    )
+        ds, parameters="b16f10", dose_rate="acute", high_let_alpha=3.9, high_let_beta=0.0,
+        high_let_reference_let=100.0,
+    )  # fmt: skip
     assert np.exp(-0.5) < float(out.survival_probability[0]) < 0.72
     mean_dose = np.exp(-3.9 * 0.15)
     assert float(out.survival_probability[0]) > mean_dose + 0.04
