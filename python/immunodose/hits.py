@@ -13,7 +13,7 @@ import numpy as np
 from immunodose import _core
 from immunodose.cells.checks import require_scalar_radii
 from immunodose.data.chains import ChainStructure, chain_structure
-from immunodose.data.nuclides import nuclide_label
+from immunodose.data.nuclides import emissions, nuclide_label
 from immunodose.errors import InputError, did_you_mean
 from immunodose.physics import require_density
 from immunodose.provenance import base_attrs
@@ -45,15 +45,15 @@ def core_chain(structure: ChainStructure) -> _core.transport.AlphaChain:
     )
 
 
-def spectrum_chain(emissions: xr.Dataset) -> _core.transport.AlphaChain | None:
+def spectrum_chain(table: xr.Dataset) -> _core.transport.AlphaChain | None:
     """Return a chain of one member from a user's own spectrum, None without alphas.
 
     All alphas of a decay then come from one step: a yield above 1 cannot be told apart from a
     cluster, so it is refused.
     """
-    alpha = emissions["emission"].values.astype(str) == "alpha"
-    energy = emissions["energy"].values[alpha].astype(np.float64)
-    yields = emissions["yield_per_decay"].values[alpha].astype(np.float64)
+    alpha = table["emission"].values.astype(str) == "alpha"
+    energy = table["energy"].values[alpha].astype(np.float64)
+    yields = table["yield_per_decay"].values[alpha].astype(np.float64)
     if not np.any(yields > 0.0):
         return None
     total = float(yields.sum())
@@ -102,7 +102,10 @@ def alpha_chain(
 ) -> _core.transport.AlphaChain | None:
     """Return the alpha chain of a nuclide or spectrum, None if it emits no alpha."""
     if not isinstance(nuclide, str):
-        return spectrum_chain(nuclide)
+        table = emissions(
+            nuclide, chain=chain, chain_horizon_d=chain_horizon_d, retention=retention
+        )
+        return spectrum_chain(table)
     kept = None if retention is None else tuple(sorted(retention.items()))
     return _named_chain(nuclide, chain, chain_horizon_d, kept)
 

@@ -77,9 +77,10 @@ def require_physics(physics: str | None) -> Physics:
 
 def require_density(density_g_per_cm3: float) -> float:
     """Return a finite density > 0, or raise InputError."""
-    if not np.isfinite(density_g_per_cm3) or density_g_per_cm3 <= 0.0:
+    number = isinstance(density_g_per_cm3, (int, float, np.integer, np.floating))
+    if not (number and np.isfinite(density_g_per_cm3) and density_g_per_cm3 > 0.0):
         raise InputError(
-            f"invalid density_g_per_cm3={density_g_per_cm3} (allowed: finite, > 0; water is 1)."
+            f"invalid density_g_per_cm3={density_g_per_cm3!r} (allowed: finite, > 0; water is 1)."
         )
     return float(density_g_per_cm3)
 
@@ -224,7 +225,10 @@ def _radii(radius_um: FloatLike | None, model: PhysicsModel) -> FloatArray:
     if radius_um is None:
         edges = [kernel.edge_um[1:] for kernel in model.kernels.values()]
         return np.unique(np.concatenate(edges)) if edges else np.empty(0)
-    radius = np.atleast_1d(np.asarray(radius_um, dtype=np.float64))
+    given = np.asarray(radius_um)
+    if given.dtype.kind not in "fiu":
+        raise InputError(f"radius_um must hold real numbers in um (got dtype {given.dtype}).")
+    radius = np.atleast_1d(given.astype(np.float64))
     bad = ~np.isfinite(radius) | (radius <= 0.0)
     if bad.any():
         index = int(np.flatnonzero(bad)[0])

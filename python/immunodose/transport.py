@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from immunodose import _core
-from immunodose.cells.checks import require_scalar_radii
+from immunodose.cells.checks import as_numbers, require_scalar_radii
 from immunodose.errors import GeometryError, InputError, UnitError
 from immunodose.physics import (
     PhysicsModel,
@@ -216,6 +216,8 @@ def s_values_electron(
 
 def _one_line(emission: str, energy_keV: float, allowed_keV: tuple[float, float]) -> xr.Dataset:
     low, high = allowed_keV
+    if as_numbers("energy_keV", energy_keV).ndim != 0:
+        raise InputError("energy_keV must be one number here; a spectrum goes to s_values.")
     if not np.isfinite(energy_keV) or not low <= energy_keV <= high:
         raise InputError(
             f"energy_keV={energy_keV} lies outside the {emission} model ({low:g} to {high:g} keV)."
@@ -316,7 +318,7 @@ def _cell(radii_um: tuple[float, float], membrane_um: float, allow_unusual: bool
 
 
 def _distances(distance_um: FloatLike, source: _Cell, target: _Cell) -> FloatArray:
-    distance = np.atleast_1d(np.asarray(distance_um, dtype=np.float64))
+    distance = np.atleast_1d(as_numbers("distance_um", distance_um))
     if distance.ndim != 1:
         raise InputError(f"distance_um must be a number or one-dimensional (got {distance.shape}).")
     bad = ~np.isfinite(distance) | (distance < 0.0)

@@ -201,6 +201,7 @@ def test_source_cell_may_differ() -> None:
     [
         ({"distance_um": 9.0}, GeometryError, r"overlap at distance_um\[0\]=9.*radii sum to 10"),
         ({"distance_um": [0.0, np.nan]}, InputError, r"distance_um\[1\]=nan"),
+        ({"distance_um": "20 um"}, InputError, "distance_um must hold real numbers"),
         ({"distance_um": -1.0}, InputError, r"distance_um\[0\]=-1"),
         ({"distance_um": [[20.0]]}, InputError, "one-dimensional"),
         ({"nucleus_radius_um": 6.0}, GeometryError, "nucleus_radius_um=6 exceeds"),
@@ -231,6 +232,10 @@ def test_errors_of_s_values(change: dict[str, Any], error: type[Exception], matc
 def test_errors_of_single_energies() -> None:
     with pytest.raises(InputError, match="1 to 12000 keV"):
         imd.s_values_alpha(5.8e4, **CELL)
+    with pytest.raises(InputError, match="one number"):
+        imd.s_values_alpha([5000.0, 6000.0], **CELL)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="energy_keV must hold real numbers"):
+        imd.s_values_alpha("5 MeV", **CELL)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"0\.03 to 3000 keV"):
         imd.s_values_electron(float("nan"), **CELL)
     with pytest.raises(InputError, match="physics is not given"):
@@ -274,12 +279,16 @@ def test_hits_of_a_spectrum() -> None:
     np.testing.assert_allclose(given.hits_per_decay, with_chain.hits_per_decay, rtol=1e-4)
     with pytest.raises(InputError, match="not which follow each other"):
         imd.hit_statistics(imd.emissions("Ac-225"), cell_radius_um=7.0, nucleus_radius_um=5.0)
+    for extra in ({"retention": {"Po-211": 0.5}}, {"chain": False}):
+        with pytest.raises(InputError, match="no effect on an emissions Dataset"):
+            imd.hit_statistics(table, cell_radius_um=7.0, nucleus_radius_um=5.0, **extra)
 
 
 @pytest.mark.parametrize(
     ("nuclide", "change", "match"),
     [
         ("Lu-177", {}, "no alpha"),
+        (211, {}, "neither a name nor"),
         ("At-211", {"source": "nucles"}, "unknown source 'nucles'.*Did you mean 'nucleus'"),
         ("At-211", {"source": []}, "names no compartment"),
         ("At-211", {"specific_energy_Gy": [0.2, 0.1]}, "ascend"),
@@ -291,7 +300,7 @@ def test_hits_of_a_spectrum() -> None:
         ("At-211", {"cell_radius_um": 7000.0}, "another unit"),
     ],
 )
-def test_errors_of_hit_statistics(nuclide: str, change: dict[str, Any], match: str) -> None:
+def test_errors_of_hit_statistics(nuclide: Any, change: dict[str, Any], match: str) -> None:
     given: dict[str, Any] = {"cell_radius_um": 7.0, "nucleus_radius_um": 5.0, **change}
     with pytest.raises(InputError, match=match):
         imd.hit_statistics(nuclide, **given)
