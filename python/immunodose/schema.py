@@ -31,9 +31,9 @@ _RESPONSE = ("arm", "replicate", "cell", "time")
 
 VARIABLES: dict[str, Variable] = {
     # coordinates
-    "x": Variable("um", "x coordinate of the cell center", ("cell",)),
-    "y": Variable("um", "y coordinate of the cell center", ("cell",)),
-    "z": Variable("um", "z coordinate of the cell center", ("cell",)),
+    "x": Variable("um", "x coordinate of the cell center", ("arm", "cell")),
+    "y": Variable("um", "y coordinate of the cell center", ("arm", "cell")),
+    "z": Variable("um", "z coordinate of the cell center", ("arm", "cell")),
     "cell": Variable("1", "cell number", ("cell",)),
     "time": Variable("d", "time after administration", ("time",)),
     "distance": Variable("um", "center-to-center distance of source and target", ("distance",)),
@@ -43,9 +43,9 @@ VARIABLES: dict[str, Variable] = {
     ),
     "moment": Variable("1", "order of the moment of the specific energy per decay", ("moment",)),
     # cells
-    "cell_radius": Variable("um", "cell radius", ("cell",)),
-    "nucleus_radius": Variable("um", "radius of the nucleus", ("cell",)),
-    "cell_type": Variable("1", "cell type", ("cell",)),
+    "cell_radius": Variable("um", "cell radius", ("arm", "cell")),
+    "nucleus_radius": Variable("um", "radius of the nucleus", ("arm", "cell")),
+    "cell_type": Variable("1", "cell type", ("arm", "cell")),
     "antigen": Variable("1", "relative expression of the targeted antigen", ("arm", "cell")),
     "mhc1_baseline": Variable(
         "1", "surface MHC-I before treatment in molecules per cell", ("arm", "cell")
@@ -159,6 +159,9 @@ VARIABLES: dict[str, Variable] = {
     ),
     "tumor_control_probability": Variable(
         "1", "probability that no clonogen survives", ("arm", "replicate", "time")
+    ),
+    "absorbed_dose_mean": Variable(
+        "Gy", "mean absorbed dose of the tumor cells", ("arm", "target", "emission", "origin")
     ),
     # parameter sets
     "value": Variable("1", "value in the unit named by the variable unit", ("parameter",)),

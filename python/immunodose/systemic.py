@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -159,11 +160,7 @@ def _of_regimen(
         administered_activity_Bq=regimen.administered_activity_Bq,
         compartments=ORGANS,
     )
-    lines = emissions(str(kinetics["nuclide"].values))
-    energy = (lines["energy"] * lines["yield_per_decay"]).values
-    classes = lines["emission"].values.astype(str)
-    high = float(energy[np.isin(classes, _HIGH_LET)].sum()) * _GRAY_G_PER_KEV
-    low = float(energy[np.isin(classes, _LOW_LET)].sum()) * _GRAY_G_PER_KEV
+    high, low = _gray_g_per_decay(str(kinetics["nuclide"].values))
     doses = {}
     for organ in ORGANS:
         here = kinetics.sel(compartment=organ)
@@ -172,6 +169,16 @@ def _of_regimen(
         doses[organ] = OrganDose(decays_per_g * high, decays_per_g * low, rate)
     kept = {key: value for key, value in kinetics.attrs.items() if key.startswith("agent")}
     return doses, {**kept, "administered_activity_Bq": float(regimen.administered_activity_Bq)}
+
+
+@functools.cache
+def _gray_g_per_decay(nuclide: str) -> tuple[float, float]:
+    """Return the energy per decay of high and low LET as Gy in 1 g."""
+    lines = emissions(nuclide)
+    energy = (lines["energy"] * lines["yield_per_decay"]).values
+    classes = lines["emission"].values.astype(str)
+    high, low = (energy[np.isin(classes, names)].sum() for names in (_HIGH_LET, _LOW_LET))
+    return float(high) * _GRAY_G_PER_KEV, float(low) * _GRAY_G_PER_KEV
 
 
 def _given(

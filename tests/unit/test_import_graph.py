@@ -20,8 +20,10 @@ REPOSITORY = Path(__file__).parents[2]
 
 # Top layer first; a module may import its own layer (without cycles) and those below.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("cli", "plot", "io"),
-    ("scenario",),
+    ("cli", "commands", "plot", "tables", "io"),
+    ("findings", "robustness"),
+    ("scenario", "arms", "tumor_model"),
+    ("scenario_file",),
     ("summarize",),
     ("systemic", "immune"),
     ("response",),

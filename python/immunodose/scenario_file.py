@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The design of a study as one frozen object, read from and written to TOML."""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from immunodose.errors import FileError, InputError, did_you_mean
+from immunodose.rng import random_root
+from immunodose.typing import Physics
+
+SCENARIO_SCHEMA_VERSION = 1
+
+# table -> key -> whether the file must state it
+_KEYS: dict[str, dict[str, bool]] = {
+    "": {"schema_version": True, "title": True, "references": False},
+    "tumor": {"n_tumor_cells": True},
+    "treatment": {"agent": True, "administered_activity_kBq": True},
+    "arms": {"cell_lines": True, "hosts": True},
+    "time": {"times_d": True},
+    "run": {"physics": True, "rng": False},
+}
+_BIOLOGY_WORDS = ("overrides", "parameters", "biology")
+_BIOLOGY_MESSAGE = (
+    "A scenario holds the design only; biology lives in the parameter sets of the cell lines, "
+    "hosts and agents (`immunodose check` prints them). Remove the key."
+)
+_PHYSICS = ("mird",)
+
+
+def _names(key: str, value: Any, *, allow_empty: bool = False) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InputError(f"invalid {key}={value!r} (a list of names is needed).")
+    names = tuple(value)
+    for index, name in enumerate(names):
+        if not isinstance(name, str) or not name.strip():
+            raise InputError(f"invalid {key}[{index}]={name!r} (a non-empty string is needed).")
+        if name in names[:index]:
+            raise InputError(f"{key}[{index}]={name!r} stands twice. Give each name once.")
+    if not names and not allow_empty:
+        raise InputError(f"{key} is empty. Give at least one name.")
+    return names
+
+
+def _numbers(key: str, value: Any, *, increasing: bool) -> tuple[float, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise InputError(f"invalid {key}={value!r} (a list of numbers is needed).")
+    numbers: list[float] = []
+    for index, item in enumerate(value):
+        is_number = isinstance(item, (int, float)) and not isinstance(item, bool)
+        if not is_number or not math.isfinite(item) or item < 0:
+            raise InputError(f"invalid {key}[{index}]={item!r} (allowed: finite numbers >= 0).")
+        if increasing and numbers and item <= numbers[-1]:
+            raise InputError(
+                f"invalid {key}[{index}]={item!r} (not above {key}[{index - 1}]={numbers[-1]:g}). "
+                "Give strictly increasing values."
+            )
+        if float(item) in numbers:
+            raise InputError(f"{key}[{index}]={item!r} stands twice. Give each value once.")
+        numbers.append(float(item))
+    if not numbers:
+        raise InputError(f"{key} is empty. Give at least one value.")
+    return tuple(numbers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One study: which tumors, hosts and activities, when to look, and how to compute.
+
+    Biology is not part of it: each cell line, host and agent names a parameter set.
+
+    Parameters
+    ----------
+    title
+        One line that names the study.
+    n_tumor_cells
+        Tumor cells in each tumor, 10 to 10 million.
+    agent
+        Parameter set of the radiopharmaceutical.
+    administered_activity_kBq
+        Administered activities in kBq, each >= 0; every one is an arm of each line and host.
+    cell_lines, hosts
+        Parameter sets; every line is put into every host.
+    times_d
+        Times after administration in days, >= 0, strictly increasing.
+    physics
+        Transport model: `"mird"` (straight CSDA tracks).
+    rng
+        Root of all random streams, 0 to 2**64 - 1; None draws one and records it. All lines and
+        hosts share it, so that arms differ by design only.
+    references
+        Citations of the study.
+    schema_version
+        Version of the file format.
+
+    Raises
+    ------
+    InputError
+        A value is outside its range, or stands twice.
+
+    Examples
+    --------
+    >>> study = Scenario(
+    ...     title="One arm", n_tumor_cells=1000, agent="ac225_ta99",
+    ...     administered_activity_kBq=[9.25], cell_lines=["b16k1"], hosts=["athymic"],
+    ...     times_d=[0, 7, 14], physics="mird", rng=1)
+    >>> study.n_arms
+    1
+    """
+
+    title: str
+    n_tumor_cells: int
+    agent: str
+    administered_activity_kBq: tuple[float, ...]
+    cell_lines: tuple[str, ...]
+    hosts: tuple[str, ...]
+    times_d: tuple[float, ...]
+    physics: Physics
+    rng: int | None = None
+    references: tuple[str, ...] = ()
+    schema_version: int = SCENARIO_SCHEMA_VERSION
+
+    def __post_init__(self) -> None:
+        for key in ("title", "agent"):
+            value = getattr(self, key)
+            if not isinstance(value, str) or not value.strip():
+                raise InputError(f"invalid {key}={value!r} (a non-empty string is needed).")
+        count = self.n_tumor_cells
+        if isinstance(count, bool) or not isinstance(count, int) or not 10 <= count <= 10**7:
+            raise InputError(f"invalid n_tumor_cells={count!r} (allowed: an int, 10 to 10000000).")
+        set_value = object.__setattr__
+        set_value(self, "cell_lines", _names("cell_lines", self.cell_lines))
+        set_value(self, "hosts", _names("hosts", self.hosts))
+        set_value(self, "references", _names("references", self.references, allow_empty=True))
+        activities = _numbers(
+            "administered_activity_kBq", self.administered_activity_kBq, increasing=False
+        )
+        set_value(self, "administered_activity_kBq", activities)
+        set_value(self, "times_d", _numbers("times_d", self.times_d, increasing=True))
+        if self.physics not in _PHYSICS:
+            raise InputError(
+                f"invalid physics={self.physics!r} (there is no default yet; "
+                f"allowed: {', '.join(map(repr, _PHYSICS))})."
+            )
+        if self.rng is not None:
+            set_value(self, "rng", random_root(self.rng))
+        if self.schema_version != SCENARIO_SCHEMA_VERSION:
+            raise InputError(
+                f"invalid schema_version={self.schema_version!r} "
+                f"(this version reads {SCENARIO_SCHEMA_VERSION})."
+            )
+
+    @property
+    def n_arms(self) -> int:
+        """Number of arms: activities x cell lines x hosts."""
+        return len(self.administered_activity_kBq) * len(self.cell_lines) * len(self.hosts)
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> Scenario:
+        """Read a scenario file; every unknown, misplaced or biology key is an InputError."""
+        try:
+            content = Path(path).read_bytes()
+        except OSError as error:
+            raise FileError(f"cannot read scenario {str(path)!r}: {error.strerror}.") from None
+        try:
+            return cls.from_string(content.decode("utf-8"))
+        except (InputError, UnicodeDecodeError) as error:
+            raise InputError(f"scenario {str(path)!r}: {error}") from None
+
+    @classmethod
+    def from_string(cls, text: str) -> Scenario:
+        """Read a scenario from TOML text."""
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"not valid TOML: {error}") from None
+        return cls(**_flatten(content))
+
+    def to_toml(self) -> str:
+        """Return the scenario as TOML text; `Scenario.from_string` gives the same object."""
+        lines = []
+        for table, keys in _KEYS.items():
+            if table:
+                lines += ["", f"[{table}]"]
+            for key in keys:
+                value = getattr(self, key)
+                if value is not None and value != ():
+                    lines.append(f"{key} = {_toml(value)}")
+        return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return repr(value)
+
+
+def _flatten(content: dict[str, Any]) -> dict[str, Any]:
+    """Check the keys of a parsed file and return them without their tables."""
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        if key in _KEYS and key:
+            if not isinstance(value, dict):
+                raise InputError(f"{key} = {value!r} is not a table. Write [{key}].")
+            for inner, inner_value in value.items():
+                _check_key(key, inner)
+                flat[inner] = inner_value
+        else:
+            _check_key("", key)
+            flat[key] = value
+    for table, keys in _KEYS.items():
+        for key, required in keys.items():
+            if required and key not in flat:
+                where = f"[{table}]" if table else "the top of the file"
+                raise InputError(f"{key} is missing. Add it under {where}.")
+    return flat
+
+
+def _check_key(table: str, key: str) -> None:
+    if key in _KEYS[table]:
+        return
+    here = f"[{table}]" if table else "the top of the file"
+    for other, keys in _KEYS.items():
+        if key in keys:
+            there = f"[{other}]" if other else "the top of the file"
+            raise InputError(f"key {key!r} has no effect under {here}. Move it to {there}.")
+    if key in _BIOLOGY_WORDS or key in _biology_keys():
+        raise InputError(f"key {key!r} under {here} is biology. {_BIOLOGY_MESSAGE}")
+    known = [name for name in (*_KEYS[table], *(_KEYS if not table else ())) if name]
+    raise InputError(
+        f"unknown key {key!r} under {here}.{did_you_mean(key, known)} Allowed: {', '.join(known)}."
+    )
+
+
+def _biology_keys() -> set[str]:
+    from immunodose.data.parameters import parameters, resolve
+
+    names = parameters()["set"].values.tolist()
+    return {key for name in names for key in resolve(name).entries}

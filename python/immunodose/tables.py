@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Results of a run as plain text for a terminal."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from immunodose.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from immunodose.findings import Finding
+
+RESEARCH_NOTE = "Research use; not for treatment decisions."
+
+# heading, variable, factor, format
+_COLUMNS: tuple[tuple[str, str, float, str], ...] = (
+    ("dose mean", "nucleus_dose_mean", 1.0, ".3g"),
+    ("p5", "nucleus_dose_p5", 1.0, ".3g"),
+    ("p95 (Gy)", "nucleus_dose_p95", 1.0, ".3g"),
+    ("unhit", "unhit_fraction", 1.0, ".3f"),
+    ("radiation kill", "radiation_kill", 1.0, ".3f"),
+    ("immune kill", "immune_kill", 1.0, ".3f"),
+    ("surviving", "surviving_fraction", 1.0, ".4f"),
+    ("WBC nadir", "white_cell_nadir", 1.0, ".2f"),
+)
+
+
+def text_table(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Return rows as aligned columns; the first row is the heading, the first `left` left-bound.
+
+    Examples
+    --------
+    >>> print(text_table([["arm", "dose"], ["a", "1.5"]]))
+    arm  dose
+    ---------
+    a     1.5
+    """
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    lines.insert(1, "-" * (sum(widths) + 2 * (len(widths) - 1)))
+    return "\n".join(lines)
+
+
+def number(value: float, spec: str) -> str:
+    """Return a number as text; NaN reads `n/a`, a positive value below the digits `<0.001`."""
+    if math.isnan(value):
+        return "n/a"
+    text = format(value, spec)
+    if value > 0 and float(text) == 0.0:
+        digits = int(spec[1:-1])
+        return f"<{10**-digits:.{digits}f}"
+    return text
+
+
+def arm_table(dataset: xr.Dataset) -> str:
+    """Return one row per arm: dose, unhit fraction, kills, surviving fraction, white cells."""
+    missing = [name for _, name, _, _ in _COLUMNS if name not in dataset]
+    if missing:
+        raise InputError(
+            f"variables {missing} are missing. Give the result of immunodose.run(scenario)."
+        )
+    rows = [["line", "host", "kBq", *(heading for heading, *_ in _COLUMNS)]]
+    for index in range(dataset.sizes["arm"]):
+        arm = dataset.isel(arm=index)
+        if "time" in arm.dims:
+            arm = arm.isel(time=-1)
+        cells = [number(float(arm[name]) * factor, spec) for _, name, factor, spec in _COLUMNS]
+        activity = f"{float(arm['administered_activity']) / 1e3:g}"
+        rows.append([str(arm["cell_line"].values), str(arm["host"].values), activity, *cells])
+    return text_table(rows, left=2)
+
+
+def assumed_table(dataset: xr.Dataset) -> str:
+    """Return the assumed values behind a run, grouped by parameter set."""
+    sets: Mapping[str, Any] = json.loads(str(dataset.attrs.get("assumed", "{}")))
+    lines = []
+    for name, entries in sets.items():
+        values = ", ".join(
+            f"{e['key']} {e['value']:g} {e['unit']}".replace(" 1,", ",") for e in entries
+        )
+        lines.append(f"  {name}: {values}")
+    return "\n".join(lines) if lines else "  none"
+
+
+def findings_table(found: tuple[Finding, ...]) -> str:
+    """Return the findings as text, one per row."""
+    rows = [["finding", "", "value", "rule", "holds", "beside"]]
+    for item in found:
+        value = f"{item.value:.3g}"
+        rows.append(
+            [
+                f"({item.key})",
+                item.statement,
+                value,
+                item.rule,
+                "yes" if item.holds else "NO",
+                item.beside,
+            ]
+        )
+    return text_table(rows, left=2)
