@@ -9,6 +9,7 @@
 #include "immunodose/core/constants.hpp"
 #include "immunodose/core/error.hpp"
 #include "immunodose/geometry/grid_index.hpp"
+#include "immunodose/transport/pair_histogram.hpp"
 #include "immunodose/transport/s_value.hpp"
 
 namespace immunodose {
@@ -17,47 +18,25 @@ namespace {
 constexpr Compartment sources[n_source_compartments] = {
     Compartment::nucleus, Compartment::cytoplasm, Compartment::membrane};
 
-// d^2 S(d) is nearly constant, so linear interpolation of it is good to 1e-4 at this step.
+// d^2 S(d) is nearly constant, so linear interpolation of it is good to 1e-4 at these steps.
 constexpr double largest_distance_step_um = 0.2;
 constexpr double distance_step_per_radius = 0.04;
+// Squares and roots of distances differ by less than this.
+constexpr double rounding = 1e-9;
 
-// Columns that are scored in one sweep over the neighbors: kernels of one reach with all
-// targets (kernel-major), or the alpha hits.
+// Columns that are scored in one sweep over the neighbors: doses of kernels of one reach with all
+// targets (kernel-major), then the alpha hits.
 struct Channels {
-  double reach_um;                   // beyond reach + radii the cross-dose is exactly zero
-  std::vector<std::size_t> kernels;  // empty for hits
-  std::size_t width;                 // values per distance
+  double reach_um;  // beyond reach + radii the cross-dose is exactly zero
+  std::vector<std::size_t> kernels;
+  bool has_hits;
+  std::size_t n_doses;  // first column of the hits
 
-  bool has_hits() const { return kernels.empty(); }
+  std::size_t width() const { return n_doses + (has_hits ? n_hit_columns : 0); }
 };
 
-class CrossTable {
- public:
-  // rows: values at first_step, first_step + 1, ... times the step; multiplied by d^2.
-  CrossTable(double step_um, std::size_t first_step, std::size_t width, std::vector<double> rows)
-      : steps_per_um_(1.0 / step_um),
-        first_step_(static_cast<double>(first_step)),
-        width_(width),
-        rows_(std::move(rows)) {}
-  CrossTable() = default;
-
-  void add(double distance, double activity, double* sum) const {
-    const double position = distance * steps_per_um_ - first_step_;
-    const auto i = static_cast<std::size_t>(position);
-    const double t = position - static_cast<double>(i);
-    const double* const low = rows_.data() + i * width_;
-    const double scale = activity / (distance * distance);
-    for (std::size_t c = 0; c < width_; ++c) {
-      sum[c] += scale * (low[c] + t * (low[width_ + c] - low[c]));
-    }
-  }
-
- private:
-  double steps_per_um_ = 0.0;
-  double first_step_ = 0.0;
-  std::size_t width_ = 0;
-  std::vector<double> rows_;
-};
+// Values times d^2 at the nodes, (node, column), of one pair of shapes.
+using CrossTable = std::vector<double>;
 
 class Engine {
  public:
@@ -68,39 +47,51 @@ class Engine {
         n_threads_(n_threads),
         stop_(stop),
         slowing_(input.density_g_per_cm3) {
-    // Kernels that reach every cell anyway share one sweep.
-    Channels far{0.0, {}, 0};
-    const double diameter = in_.x_um.empty() ? 0.0 : population_diameter();
-    for (std::size_t k = 0; k < model.kernel.size(); ++k) {
-      const double reach = model.kernel[k].reach_um();
-      if (reach < diameter) {
-        channels_.push_back({reach, {k}, model.target.size()});
-      } else {
-        far.reach_um = std::max(far.reach_um, reach);
-        far.kernels.push_back(k);
-        far.width += model.target.size();
-      }
-    }
-    if (!far.kernels.empty()) channels_.push_back(far);
-    if (model.alpha_chain != nullptr) {
-      double reach = 0.0;
-      for (const auto& line : model.alpha_chain->lines) {
-        if (line.yield > 0.0) reach = std::max(reach, slowing_.range_um(line.energy_keV));
-      }
-      channels_.push_back({reach, {}, n_hit_columns});
-    }
     find_used_sources();
   }
 
   PopulationResult run() {
     const std::size_t n_cells = in_.x_um.size();
+    if (n_cells == 0) return std::move(result_);
     result_.dose_Gy.assign(n_cells * model_.target.size() * model_.kernel.size() * 2, 0.0);
     if (model_.alpha_chain != nullptr) result_.hits.assign(n_cells * n_hit_columns, 0.0);
-    for (std::size_t c = 0; c < channels_.size(); ++c) score(channels_[c]);
+    make_channels();
+    for (const auto& channels : channels_) {
+      score_self(channels);
+      score_cross(channels);
+    }
     return std::move(result_);
   }
 
  private:
+  // Kernels that reach every cell anyway share one sweep, and so do the alphas and their hits.
+  void make_channels() {
+    constexpr double equal_reach = 0.02;
+    const double diameter = population_diameter();
+    const auto channels_of = [&](double reach) -> Channels& {
+      for (auto& channels : channels_) {
+        const bool far = reach >= diameter && channels.reach_um >= diameter;
+        if (far || std::abs(channels.reach_um - reach) <= equal_reach * reach) {
+          channels.reach_um = std::max(channels.reach_um, reach);
+          return channels;
+        }
+      }
+      channels_.push_back({reach, {}, false, 0});
+      return channels_.back();
+    };
+    for (std::size_t k = 0; k < model_.kernel.size(); ++k) {
+      Channels& channels = channels_of(model_.kernel[k].reach_um());
+      channels.kernels.push_back(k);
+      channels.n_doses += model_.target.size();
+    }
+    if (model_.alpha_chain == nullptr) return;
+    double reach = 0.0;
+    for (const auto& line : model_.alpha_chain->lines) {
+      if (line.yield > 0.0) reach = std::max(reach, slowing_.range_um(line.energy_keV));
+    }
+    channels_of(reach).has_hits = true;
+  }
+
   void find_used_sources() {
     used_.fill(false);
     for (std::size_t i = 0; i < in_.time_integrated_activity.size(); ++i) {
@@ -135,15 +126,14 @@ class Engine {
                              const CellShape& target_shape, std::size_t source,
                              const std::vector<double>& distance,
                              const PointHitTable* hit_table) const {
-    std::vector<double> rows(distance.size() * channels.width, 0.0);
+    const std::size_t width = channels.width();
+    std::vector<double> rows(distance.size() * width, 0.0);
     const Region from = source_region(source_shape, source);
-    if (channels.has_hits()) {
+    if (channels.has_hits) {
       for (std::size_t i = 0; i < distance.size(); ++i) {
         const HitVector hit = hit_table->source_mean(from, distance[i]);
-        std::copy_n(hit.begin(), n_hit_columns,
-                    rows.begin() + static_cast<std::ptrdiff_t>(i * channels.width));
+        std::copy_n(hit.begin(), n_hit_columns, &rows[i * width + channels.n_doses]);
       }
-      return rows;
     }
     std::size_t column = 0;
     for (const std::size_t kernel : channels.kernels) {
@@ -152,7 +142,7 @@ class Engine {
         const auto dose =
             s_values(model_.kernel[kernel], from, to, distance, in_.density_g_per_cm3);
         for (std::size_t i = 0; i < distance.size(); ++i) {
-          rows[i * channels.width + column] = dose[i];
+          rows[i * width + column] = dose[i];
         }
         ++column;
       }
@@ -164,7 +154,7 @@ class Engine {
   std::vector<std::unique_ptr<PointHitTable>> hit_tables(const Channels& channels,
                                                          std::span<const CellShape> shapes) const {
     std::vector<std::unique_ptr<PointHitTable>> tables(shapes.size());
-    if (!channels.has_hits()) return tables;
+    if (!channels.has_hits) return tables;
     parallel_for(
         static_cast<std::int64_t>(shapes.size()), 1, n_threads_,
         [&](std::int64_t begin, std::int64_t end) {
@@ -178,16 +168,12 @@ class Engine {
     return tables;
   }
 
-  void score(const Channels& channels) {
-    score_self(channels);
-    score_cross(channels);
-  }
-
   void score_self(const Channels& channels) {
     const std::size_t n_shapes = in_.shape.size();
+    const std::size_t width = channels.width();
     const auto tables = hit_tables(channels, in_.shape);
     // (shape, source, column)
-    std::vector<double> self(n_shapes * n_source_compartments * channels.width, 0.0);
+    std::vector<double> self(n_shapes * n_source_compartments * width, 0.0);
     parallel_for(
         static_cast<std::int64_t>(n_shapes), 1, n_threads_,
         [&](std::int64_t begin, std::int64_t end) {
@@ -198,8 +184,7 @@ class Engine {
               const auto row =
                   values(channels, in_.shape[s], in_.shape[s], source, {0.0}, tables[s].get());
               std::copy(row.begin(), row.end(),
-                        self.begin() + static_cast<std::ptrdiff_t>(
-                                           (s * n_source_compartments + source) * channels.width));
+                        &self[(s * n_source_compartments + source) * width]);
             }
           }
         },
@@ -210,8 +195,8 @@ class Engine {
         if (!used_[source]) continue;
         const double own = in_.time_integrated_activity[cell * n_source_compartments + source];
         const double background = background_activity(cell, source);
-        for (std::size_t c = 0; c < channels.width; ++c) {
-          const double per_decay = self[(s * n_source_compartments + source) * channels.width + c];
+        for (std::size_t c = 0; c < width; ++c) {
+          const double per_decay = self[(s * n_source_compartments + source) * width + c];
           deposit(channels, cell, c, 0, own * per_decay);
           deposit(channels, cell, c, 1, -background * per_decay);
         }
@@ -221,8 +206,8 @@ class Engine {
 
   void deposit(const Channels& channels, std::size_t cell, std::size_t column, std::size_t origin,
                double value) {
-    if (channels.has_hits()) {
-      result_.hits[cell * n_hit_columns + column] += value;
+    if (column >= channels.n_doses) {
+      result_.hits[cell * n_hit_columns + column - channels.n_doses] += value;
       return;
     }
     const std::size_t n_targets = model_.target.size();
@@ -254,117 +239,143 @@ class Engine {
   }
 
   void score_cross(const Channels& channels) {
-    if (in_.x_um.empty()) return;
-    const double reach =
-        std::min(channels.reach_um + 2.0 * largest_radius(), population_diameter());
     // No two cells are closer than twice the smallest radius (checked by the caller).
-    const double step =
-        std::min(largest_distance_step_um, distance_step_per_radius * smallest_radius());
-    const auto first_step = static_cast<std::size_t>(2.0 * smallest_radius() * 0.999 / step);
-    const auto last_step = static_cast<std::size_t>(reach / step) + 1;
-    if (last_step < first_step) return;
-    std::vector<double> distance(last_step - first_step + 1);
-    for (std::size_t i = 0; i < distance.size(); ++i) {
-      distance[i] = static_cast<double>(first_step + i) * step;
-    }
-    const auto tables = cross_tables(channels, step, first_step, distance);
-    sum_over_neighbors(channels, reach, tables);
+    const double shortest = 2.0 * smallest_radius() * 0.999;
+    const double longest = std::min(channels.reach_um + 2.0 * largest_radius(),
+                                    population_diameter() * (1.0 + rounding));
+    const DistanceNodes nodes(
+        shortest, std::max(shortest, longest), std::min(2.0 * largest_radius(), 2.0 * shortest),
+        std::min(largest_distance_step_um, distance_step_per_radius * smallest_radius()));
+    // Without neighbors the medium still counts.
+    const auto tables =
+        longest < shortest ? std::vector<CrossTable>{} : cross_tables(channels, nodes);
+    sum_over_neighbors(channels, nodes, tables);
   }
 
-  // (source class, target class, source compartment)
-  std::vector<CrossTable> cross_tables(const Channels& channels, double step,
-                                       std::size_t first_step,
-                                       const std::vector<double>& distance) const {
-    const std::size_t n_classes = in_.shape_class.size();
+  // A slot of the histograms is a shape class of the source and a compartment.
+  std::size_t n_slots() const { return in_.shape_class.size() * n_source_compartments; }
+
+  // (target class, slot)
+  std::vector<CrossTable> cross_tables(const Channels& channels, const DistanceNodes& nodes) const {
+    std::vector<double> distance(static_cast<std::size_t>(nodes.size()));
+    for (std::size_t i = 0; i < distance.size(); ++i) {
+      distance[i] = nodes.at_um(static_cast<std::int64_t>(i));
+    }
     const auto hits = hit_tables(channels, in_.shape_class);
-    std::vector<CrossTable> tables(n_classes * n_classes * n_source_compartments);
+    const std::size_t width = channels.width();
+    std::vector<CrossTable> tables(in_.shape_class.size() * n_slots());
     parallel_for(
         static_cast<std::int64_t>(tables.size()), 1, n_threads_,
         [&](std::int64_t begin, std::int64_t end) {
           for (auto i = begin; i < end; ++i) {
             const auto index = static_cast<std::size_t>(i);
             const std::size_t source = index % n_source_compartments;
-            const std::size_t to = index / n_source_compartments % n_classes;
-            const std::size_t from = index / n_source_compartments / n_classes;
+            const std::size_t from = index % n_slots() / n_source_compartments;
+            const std::size_t to = index / n_slots();
             if (!used_[source]) continue;
             auto rows = values(channels, in_.shape_class[from], in_.shape_class[to], source,
                                distance, hits[to].get());
-            for (std::size_t d = 0; d < distance.size(); ++d) {
-              for (std::size_t c = 0; c < channels.width; ++c) {
-                rows[d * channels.width + c] *= distance[d] * distance[d];
-              }
+            for (std::size_t r = 0; r < rows.size(); ++r) {
+              rows[r] *= distance[r / width] * distance[r / width];
             }
-            tables[index] = CrossTable(step, first_step, channels.width, std::move(rows));
+            tables[index] = std::move(rows);
           }
         },
         stop_);
     return tables;
   }
 
-  void sum_over_neighbors(const Channels& channels, double reach,
-                          const std::vector<CrossTable>& tables) {
-    // Bins of about a third of the reach, but never so fine that most are empty.
-    const double edge = std::max(reach / 3.0, 4.0 * largest_radius());
-    const GridIndex grid(in_.x_um, in_.y_um, in_.z_um, edge);
-    const auto order = grid.order();
-    std::vector<double> activity(in_.time_integrated_activity.size());
-    std::vector<std::int64_t> class_by_rank(order.size());
-    for (std::size_t rank = 0; rank < order.size(); ++rank) {
-      const auto cell = static_cast<std::size_t>(order[rank]);
-      class_by_rank[rank] = in_.class_of[cell];
+  // One entry per cell and compartment with activity.
+  PairSources list_sources(const Channels& channels) const {
+    PairSources list;
+    for (std::size_t cell = 0; cell < in_.x_um.size(); ++cell) {
       for (std::size_t s = 0; s < n_source_compartments; ++s) {
-        activity[rank * n_source_compartments + s] = used_[s] ? effective_activity(cell, s) : 0.0;
+        const double activity = used_[s] ? effective_activity(cell, s) : 0.0;
+        if (activity == 0.0) continue;
+        list.x_um.push_back(in_.x_um[cell]);
+        list.y_um.push_back(in_.y_um[cell]);
+        list.z_um.push_back(in_.z_um[cell]);
+        list.activity.push_back(activity);
+        list.reach_um.push_back(channels.reach_um + cell_radius(cell));
+        list.slot.push_back(static_cast<std::int32_t>(
+            static_cast<std::size_t>(in_.class_of[cell]) * n_source_compartments + s));
       }
     }
+    return list;
+  }
+
+  double cell_radius(std::size_t cell) const {
+    return in_.shape[static_cast<std::size_t>(in_.shape_of[cell])].cell_radius_um;
+  }
+
+  void sum_over_neighbors(const Channels& channels, const DistanceNodes& nodes,
+                          const std::vector<CrossTable>& tables) {
+    // Bins of about a third of the reach, but never so fine that most are empty.
+    const double edge = std::max(channels.reach_um / 3.0, 4.0 * largest_radius());
+    const PairSources unsorted = list_sources(channels);
+    const GridIndex grid(unsorted.x_um, unsorted.y_um, unsorted.z_um, edge);
+    const PairSources list = unsorted.reordered(grid.order());
+    const GridIndex targets(in_.x_um, in_.y_um, in_.z_um, edge);  // neighbors share the cache
+    const double largest_reach = (channels.reach_um + largest_radius()) * (1.0 + rounding);
     const std::vector<double> background = background_values(channels);
-    const auto n_classes = static_cast<std::int64_t>(in_.shape_class.size());
     constexpr std::int64_t block = 64;
     parallel_for(
-        grid.size(), block, n_threads_,
+        targets.size(), block, n_threads_,
         [&](std::int64_t begin, std::int64_t end) {
-          std::vector<double> sum(channels.width);
-          for (auto target = begin; target < end; ++target) {
+          PairHistogram histogram(nodes, n_slots());
+          std::vector<double> sum(channels.width());
+          for (auto rank = begin; rank < end; ++rank) {
+            const auto cell =
+                static_cast<std::size_t>(targets.order()[static_cast<std::size_t>(rank)]);
+            const Vec3 center = targets.point(rank);
+            const double radius = cell_radius(cell);
+            histogram.clear();
+            grid.visit_ranges(center, largest_reach + radius,
+                              [&](std::int64_t first, std::int64_t last) {
+                                histogram.add(list, first, last, center, radius);
+                                return true;
+                              });
             std::fill(sum.begin(), sum.end(), 0.0);
-            const auto target_class = class_by_rank[static_cast<std::size_t>(target)];
-            grid.visit(grid.point(target), reach, [&](std::int64_t rank, double squared_um2) {
-              if (rank == target) return true;
-              const auto r = static_cast<std::size_t>(rank);
-              const double* const a = &activity[r * n_source_compartments];
-              const double distance = std::sqrt(squared_um2);
-              const auto first =
-                  static_cast<std::size_t>((class_by_rank[r] * n_classes + target_class) *
-                                           static_cast<std::int64_t>(n_source_compartments));
-              for (std::size_t s = 0; s < n_source_compartments; ++s) {
-                if (a[s] != 0.0) tables[first + s].add(distance, a[s], sum.data());
-              }
-              return true;
-            });
-            const auto cell = static_cast<std::size_t>(order[static_cast<std::size_t>(target)]);
+            if (!tables.empty()) add_product(histogram, cell, tables, sum);
             finish(channels, cell, background, sum);
           }
         },
         stop_);
   }
 
+  void add_product(const PairHistogram& histogram, std::size_t cell,
+                   const std::vector<CrossTable>& tables, std::vector<double>& sum) const {
+    const std::size_t first = static_cast<std::size_t>(in_.class_of[cell]) * n_slots();
+    for (std::size_t slot = 0; slot < n_slots(); ++slot) {
+      const double* row = tables[first + slot].data();
+      if (row == nullptr) continue;
+      for (const double weight : histogram.slot(slot)) {
+        if (weight != 0.0) {
+          for (std::size_t c = 0; c < sum.size(); ++c) sum[c] += weight * row[c];
+        }
+        row += sum.size();
+      }
+    }
+  }
+
   // Dose or hits per unit concentration of activity everywhere, per class of target. Eq. 18.
   std::vector<double> background_values(const Channels& channels) const {
     const std::size_t n_classes = in_.shape_class.size();
-    std::vector<double> values(n_classes * channels.width, 0.0);
+    const std::size_t width = channels.width();
+    std::vector<double> values(n_classes * width, 0.0);
     if (in_.medium_concentration <= 0.0) return values;
-    if (channels.has_hits()) {
-      const auto tables = hit_tables(channels, in_.shape_class);
-      for (std::size_t c = 0; c < n_classes; ++c) {
-        const HitVector total = tables[c]->space_integral();
-        std::copy_n(total.begin(), n_hit_columns,
-                    values.begin() + static_cast<std::ptrdiff_t>(c * channels.width));
-      }
-      return values;
-    }
+    const auto tables = hit_tables(channels, in_.shape_class);
     const double gray_um3_per_keV = constants::gray_ng_per_keV /
                                     (in_.density_g_per_cm3 * constants::ng_per_um3_at_unit_density);
-    for (std::size_t c = 0; c < values.size(); ++c) {
-      const std::size_t kernel = channels.kernels[c % channels.width / model_.target.size()];
-      values[c] = model_.kernel[kernel].total_energy_keV() * gray_um3_per_keV;
+    for (std::size_t i = 0; i < n_classes; ++i) {
+      double* const row = &values[i * width];
+      for (std::size_t c = 0; c < channels.n_doses; ++c) {
+        const std::size_t kernel = channels.kernels[c / model_.target.size()];
+        row[c] = model_.kernel[kernel].total_energy_keV() * gray_um3_per_keV;
+      }
+      if (!channels.has_hits) continue;
+      const HitVector total = tables[i]->space_integral();
+      std::copy_n(total.begin(), n_hit_columns, row + channels.n_doses);
     }
     return values;
   }
@@ -372,23 +383,25 @@ class Engine {
   // Adds the background to the sum over neighbors and stores it.
   void finish(const Channels& channels, std::size_t cell, const std::vector<double>& background,
               std::vector<double>& sum) {
-    const auto first = static_cast<std::size_t>(in_.class_of[cell]) * channels.width;
-    for (std::size_t c = 0; c < channels.width; ++c) {
+    const std::size_t first = static_cast<std::size_t>(in_.class_of[cell]) * channels.width();
+    for (std::size_t c = 0; c < sum.size(); ++c) {
       sum[c] += in_.medium_concentration * background[first + c];
     }
-    if (!channels.has_hits()) {
-      for (std::size_t c = 0; c < channels.width; ++c) deposit(channels, cell, c, 1, sum[c]);
-      return;
-    }
-    const auto& shape = in_.shape[static_cast<std::size_t>(in_.shape_of[cell])];
+    if (channels.has_hits) to_own_nucleus(cell, &sum[channels.n_doses]);
+    for (std::size_t c = 0; c < sum.size(); ++c) deposit(channels, cell, c, 1, sum[c]);
+  }
+
+  // Hits of the class of a cell to those of the cell: traversals go with the cross-section of the
+  // nucleus and z with its inverse, so M_k goes with R^(2 - 2k); the residue is of higher order.
+  void to_own_nucleus(std::size_t cell, double* hits) const {
+    const auto& own = in_.shape[static_cast<std::size_t>(in_.shape_of[cell])];
     const auto& of_class = in_.shape_class[static_cast<std::size_t>(in_.class_of[cell])];
-    // Traversals go with the cross-section of the nucleus and z with its inverse, so M_k goes
-    // with R^(2 - 2k): the residue of the class is of higher order.
-    const double area = std::pow(shape.nucleus_radius_um / of_class.nucleus_radius_um, 2.0);
-    deposit(channels, cell, 0, 1, sum[0] * area);
+    const double ratio = own.nucleus_radius_um / of_class.nucleus_radius_um;
+    const double area = ratio * ratio;
+    hits[0] *= area;
     double factor = area;
     for (std::size_t k = 0; k < HitChannels::n_moments; ++k) {
-      deposit(channels, cell, 1 + k, 1, sum[1 + k] * factor);
+      hits[1 + k] *= factor;
       factor /= area;
     }
   }

@@ -35,6 +35,11 @@ class GridIndex {
   template <class Visitor>
   void visit(Vec3 center, double reach_um, Visitor&& visitor) const;
 
+  // Calls visitor(begin, end) for ascending ranges of ranks that hold all points within `reach_um`
+  // of `center`, and others; a visitor that returns false ends the visit.
+  template <class Visitor>
+  void visit_ranges(Vec3 center, double reach_um, Visitor&& visitor) const;
+
  private:
   using Bin = std::array<std::int64_t, 3>;
 
@@ -60,19 +65,23 @@ class GridIndex {
 template <class Visitor>
 void GridIndex::visit(Vec3 center, double reach_um, Visitor&& visitor) const {
   const double limit_um2 = reach_um * reach_um;
-  const auto scan = [&](std::int64_t begin, std::int64_t end) {
+  visit_ranges(center, reach_um, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t rank = begin; rank < end; ++rank) {
       const Vec3 offset = point(rank) - center;
       const double squared = dot(offset, offset);
       if (squared <= limit_um2 && !visitor(rank, squared)) return false;
     }
     return true;
-  };
+  });
+}
+
+template <class Visitor>
+void GridIndex::visit_ranges(Vec3 center, double reach_um, Visitor&& visitor) const {
   const Bin low = bin_of(center - Vec3{reach_um, reach_um, reach_um});
   const Bin high = bin_of(center + Vec3{reach_um, reach_um, reach_um});
   const std::int64_t n_rows = (high[1] - low[1] + 1) * (high[2] - low[2] + 1);
   if (n_rows > static_cast<std::int64_t>(keys_.size())) {  // fewer bins than rows to look up
-    scan(0, size());
+    visitor(std::int64_t{0}, size());
     return;
   }
   for (std::int64_t iz = low[2]; iz <= high[2]; ++iz) {
@@ -80,7 +89,7 @@ void GridIndex::visit(Vec3 center, double reach_um, Visitor&& visitor) const {
       // Bins of one row along x have adjacent keys, hence adjacent ranks.
       const std::int64_t begin = first_rank(key_of({low[0], iy, iz}));
       const std::int64_t end = first_rank(key_of({high[0], iy, iz}) + 1);
-      if (!scan(begin, end)) return;
+      if (!visitor(begin, end)) return;
     }
   }
 }
