@@ -206,6 +206,23 @@ def test_t_cells_are_cells_and_get_doses() -> None:
     assert found["cell_type"].values.tolist() == ["tumor", "cd8_t_cell"]
 
 
+def test_a_cell_without_cytoplasm_has_no_dose_there() -> None:
+    cells = imd.cells.from_arrays(
+        x_um=[0.0, 12.0],
+        y_um=[0.0, 0.0],
+        z_um=[0.0, 0.0],
+        cell_radius_um=[6.0, 5.0],
+        nucleus_radius_um=[4.0, 5.0],
+    )
+    labeled = imd.label(cells, "Lu-177", decays_per_cell=10.0)
+    found = dose_of(labeled, split=("target", "origin"))["absorbed_dose"]
+    assert np.isnan(found.sel(cell=1, target="cytoplasm")).all()
+    assert np.isfinite(found.sel(cell=0, target="cytoplasm")).all()
+    np.testing.assert_allclose(
+        found.sel(cell=1, target="nucleus"), found.sel(cell=1, target="cell"), rtol=1e-12
+    )
+
+
 # Medium -----------------------------------------------------------------------------------------
 
 

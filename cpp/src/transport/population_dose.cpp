@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -60,10 +61,26 @@ class Engine {
       score_self(channels);
       score_cross(channels);
     }
+    mark_empty_targets();
     return std::move(result_);
   }
 
  private:
+  // A nucleus as large as its cell leaves no cytoplasm, whose dose is then undefined.
+  void mark_empty_targets() {
+    const std::size_t n_columns = model_.kernel.size() * 2;
+    double* dose = result_.dose_Gy.data();
+    for (const auto shape : in_.shape_of) {
+      for (const Compartment target : model_.target) {
+        const bool empty = compartment_region(in_.shape[static_cast<std::size_t>(shape)], target,
+                                              in_.membrane_thickness_um)
+                               .is_surface();
+        if (empty) std::fill_n(dose, n_columns, std::numeric_limits<double>::quiet_NaN());
+        dose += n_columns;
+      }
+    }
+  }
+
   // Kernels that reach every cell anyway share one sweep, and so do the alphas and their hits.
   void make_channels() {
     constexpr double equal_reach = 0.02;
@@ -139,6 +156,10 @@ class Engine {
     for (const std::size_t kernel : channels.kernels) {
       for (const Compartment compartment : model_.target) {
         const Region to = compartment_region(target_shape, compartment, in_.membrane_thickness_um);
+        if (to.is_surface()) {  // no mass: see mark_empty_targets
+          ++column;
+          continue;
+        }
         const auto dose =
             s_values(model_.kernel[kernel], from, to, distance, in_.density_g_per_cm3);
         for (std::size_t i = 0; i < distance.size(); ++i) {
