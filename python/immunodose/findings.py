@@ -308,9 +308,9 @@ def evaluate(study: Study) -> tuple[Finding, ...]:
     ratio = iso_effect_ratio(study)
     high, high_two = study.outcome("high", one), study.outcome("high", two)
     low, nude, low_nude = (study.outcome(n, one) for n in ("low", "high_athymic", "low_athymic"))
-    contrast = high.surviving_fraction / nude.surviving_fraction
-    low_contrast = low.surviving_fraction / low_nude.surviving_fraction
-    doubled = high_two.surviving_fraction / high.surviving_fraction
+    contrast = _ratio(high, nude)
+    low_contrast = _ratio(low, low_nude)
+    doubled = _ratio(high_two, high)
     nadirs = (high.white_cell_nadir, high_two.white_cell_nadir)
     return (
         Finding(
@@ -354,6 +354,13 @@ def evaluate(study: Study) -> tuple[Finding, ...]:
             high.mhc1_fold >= 1.1 and low.mhc1_fold <= 1.05,
         ),
     )
+
+
+def _ratio(above: Outcome, below: Outcome) -> float:
+    """Return a ratio of surviving fractions; NaN, which holds for no rule, without survivors."""
+    if below.surviving_fraction == 0.0:
+        return math.nan
+    return above.surviving_fraction / below.surviving_fraction
 
 
 def findings(dataset: xr.Dataset) -> tuple[Finding, ...]:

