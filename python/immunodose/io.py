@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _SUFFIXES = (".nc", ".zarr")
+_COMPRESSED_FROM_BYTES = 2**20
 # What the storage libraries raise on damaged content.
 _DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError)
 
@@ -46,7 +47,8 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     -----
     The content goes to a temporary file in the same folder, is flushed to disk, read back and
     compared with its SHA-256, and only then renamed. NetCDF files are built in memory first, so
-    saving needs about as much memory again as the Dataset.
+    saving needs about as much memory again as the Dataset. Variables of a MiB or more are
+    compressed without loss.
 
     Examples
     --------
@@ -129,18 +131,27 @@ def _target(path: str | os.PathLike[str]) -> Path:
 
 
 def _write(marked: xr.Dataset, temporary: Path) -> None:
-    encoding: dict[Any, dict[str, Any]] = {
-        name: {"_FillValue": None}
+    is_netcdf = temporary.suffix == ".nc"
+    encoding = {
+        name: _encoding(variable, compress=is_netcdf)
         for name, variable in marked.variables.items()
-        if variable.dtype.kind == "f"
     }
-    if temporary.suffix == ".nc":
+    if is_netcdf:
         temporary.write_bytes(_netcdf_bytes(marked, encoding))
-    else:
+    else:  # Zarr compresses by itself
         # Format 3 has no specification for text yet; zarr 2 knows only format 2.
         is_new = not importlib.metadata.version("zarr").startswith("2.")
         options: dict[str, Any] = {"zarr_format": 2} if is_new else {}
         marked.to_zarr(temporary, mode="w-", encoding=encoding, consolidated=False, **options)
+
+
+def _encoding(variable: xr.Variable, *, compress: bool) -> dict[str, Any]:
+    encoding: dict[str, Any] = {"_FillValue": None} if variable.dtype.kind == "f" else {}
+    if compress and variable.nbytes >= _COMPRESSED_FROM_BYTES:
+        encoding |= {"zlib": True, "complevel": 4, "shuffle": True}
+        if variable.dtype.kind == "U":
+            encoding["dtype"] = "S1"  # text of any length stays outside of what HDF5 compresses
+    return encoding
 
 
 def _netcdf_bytes(marked: xr.Dataset, encoding: dict[Any, dict[str, Any]]) -> memoryview:

@@ -183,6 +183,32 @@ def test_truncated_and_damaged_files(tmp_path: Path) -> None:
         load(path)
 
 
+def large() -> xr.Dataset:
+    values = np.random.default_rng(1).integers(0, 9, size=(4, 50_000)) / 8
+    values[1, 7] = np.nan
+    words = np.array(["tumor", "", "CD8⁺"])[np.arange(200_000) % 3]
+    return xr.Dataset({"a": (("arm", "cell"), values), "cell_type": ("cell_2", words)})
+
+
+def test_large_variables_are_compressed_without_loss(tmp_path: Path) -> None:
+    path = tmp_path / "a.nc"
+    save(large(), path)
+    assert path.stat().st_size < 0.3 * large()["a"].nbytes
+    back = load(path)
+    assert back["a"].values.tobytes() == large()["a"].values.tobytes()
+    xr.testing.assert_identical(back, large())
+
+
+def test_damage_in_compressed_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.nc"
+    save(large(), path)
+    content = path.read_bytes()
+    for place in range(len(content) // 20, len(content), len(content) // 10):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(FileError):
+            load(path)
+
+
 def test_changed_attribute_and_lost_variable(tmp_path: Path) -> None:
     path = tmp_path / "a.nc"
     for change in ("attribute", "variable"):
