@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Names each missing or too old prerequisite: Python >= 3.11 with venv, make, a C++20 compiler.
+# Names each missing or too old prerequisite: Python >= 3.11 with venv and headers, make, a C++20
+# compiler.
 # Prints the chosen Python on stdout; every complaint goes to stderr. Honors PYTHON and CXX.
 set -u
 
@@ -12,6 +13,9 @@ complain() {
 }
 
 new_enough='import sys; sys.exit(sys.version_info < (3, 11))'
+
+has_headers='import os, sys, sysconfig
+sys.exit(not os.path.isfile(os.path.join(sysconfig.get_path("include"), "Python.h")))'
 
 find_python() {
   for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11 python}; do
@@ -29,6 +33,8 @@ check_python() {
     complain "Python 3.11 or newer is needed (found: $seen). Install it, or name one: make PYTHON=/path/to/python3.12 ..."
   elif ! "$python" -c 'import venv, ensurepip' >/dev/null 2>&1; then
     complain "$python cannot make virtual environments (venv or ensurepip is missing). Install it, e.g. apt-get install python3-venv."
+  elif ! "$python" -c "$has_headers" >/dev/null 2>&1; then
+    complain "$python has no headers (Python.h), which the C++ module needs. Install them, e.g. apt-get install python3-dev."
   fi
 }
 

@@ -133,8 +133,7 @@ def _target(path: str | os.PathLike[str]) -> Path:
 def _write(marked: xr.Dataset, temporary: Path) -> None:
     is_netcdf = temporary.suffix == ".nc"
     encoding = {
-        name: _encoding(variable, compress=is_netcdf)
-        for name, variable in marked.variables.items()
+        name: _encoding(variable, compress=is_netcdf) for name, variable in marked.variables.items()
     }
     if is_netcdf:
         temporary.write_bytes(_netcdf_bytes(marked, encoding))

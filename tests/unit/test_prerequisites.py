@@ -60,6 +60,13 @@ def test_names_a_python_without_venv(tmp_path: Path) -> None:
     assert f"{bare} cannot make virtual environments" in check(PYTHON=bare).stderr
 
 
+def test_names_a_python_without_headers(tmp_path: Path) -> None:
+    bare = program(tmp_path, "python3", 'case "$2" in *Python.h*) exit 1 ;; esac')
+    result = check(PYTHON=bare)
+    assert result.returncode == 1
+    assert f"{bare} has no headers (Python.h)" in result.stderr
+
+
 def test_names_a_missing_compiler() -> None:
     result = check(CXX="no-such-compiler")
     assert result.returncode == 1
