@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import sys
@@ -239,6 +240,10 @@ def _root(function: Callable[[float], float], below: float, above: float) -> flo
     return float(brentq(function, below, above, rtol=1e-3, xtol=1e-6))
 
 
+# Factor 4 in the gain: a bracket then takes a few steps, and a root a few more.
+_BRACKET_STEP = math.log(4.0)
+
+
 def calibrate(study: Study, *, ratio: float = RATIO_TARGET) -> float:
     """Return the priming gain at which the iso-effect ratio of finding (a) takes a value.
 
@@ -273,6 +278,7 @@ def calibrate(study: Study, *, ratio: float = RATIO_TARGET) -> float:
     activity = study.activity_kBq * doses / ratio
     entry = study.high.biology.host.entry(GAIN)
 
+    @functools.cache
     def excess(ln_gain: float) -> float:
         changed = study.with_gain(min(math.exp(ln_gain), entry.high))
         return (
@@ -281,10 +287,15 @@ def calibrate(study: Study, *, ratio: float = RATIO_TARGET) -> float:
         )
 
     low, high = math.log(max(entry.low, 1e-6)), math.log(entry.high)
-    grid = np.linspace(low, high, 12).tolist()
-    for below, above in itertools.pairwise(grid):
-        if excess(below) < 0.0 <= excess(above):
-            return min(math.exp(_root(excess, below, above)), entry.high)
+    # Bracket outward from the value at hand, which is rarely far off.
+    above = min(max(math.log(max(entry.value, math.exp(low))), low), high)
+    below = above
+    while excess(below) >= 0.0 and below > low:
+        above, below = below, max(low, below - _BRACKET_STEP)
+    while excess(above) < 0.0 and above < high:
+        below, above = above, min(high, above + _BRACKET_STEP)
+    if excess(below) < 0.0 <= excess(above):
+        return min(math.exp(_root(excess, below, above)), entry.high)
     raise ConvergenceError(
         f"no {GAIN} from {entry.low:g} to {entry.high:g} {entry.unit} gives an iso-effect ratio of "
         f"{ratio:g}. T cells are too weak or too strong in the MHC-I-high line whatever the gain."

@@ -19,8 +19,6 @@ class EffectorModel:
     present: bool
     baseline: float = 0.0
     priming_gain_per_d: float = 0.0
-    priming_antigen_half: float = 1.0
-    priming_power: float = 1.0
     loss_rate_per_d: float = 0.0
     clearance_rate_per_d: float = 0.0
     priming_delay_d: float = 0.0
@@ -34,8 +32,6 @@ def effector_model(host: ParameterSet, baseline: float | None) -> EffectorModel:
         present=True,
         baseline=baseline,
         priming_gain_per_d=host.value("effector_priming_gain"),
-        priming_antigen_half=host.value("priming_antigen_half"),
-        priming_power=host.value("priming_power"),
         loss_rate_per_d=host.value("effector_loss_rate"),
         clearance_rate_per_d=host.value("antigen_clearance_rate"),
         priming_delay_d=host.value("priming_delay"),
@@ -84,11 +80,9 @@ def effectors_in_time(
 
 
 def _priming(model: EffectorModel, time_d: FloatArray, antigen: FloatArray) -> FloatArray:
-    """Eq. 6: response to the antigen of `priming_delay_d` ago."""
+    """Eq. 6: antigen times danger signal of `priming_delay_d` ago, both from the dying cells."""
     seen = np.interp(time_d - model.priming_delay_d, time_d, antigen, left=0.0)
-    powered = seen**model.priming_power
-    primed: FloatArray = powered / (powered + model.priming_antigen_half**model.priming_power)
-    return primed
+    return np.square(seen)
 
 
 def _antigen(

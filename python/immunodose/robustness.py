@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from immunodose.data.parameters import ParameterSet, perturbed
-from immunodose.errors import ConvergenceError, InputError
+from immunodose.errors import ConvergenceError, InputError, ValidityWarning
 from immunodose.findings import Study, calibrate, evaluate
 from immunodose.rng import RngLike, random_root
 from immunodose.scenario_file import Scenario
-from immunodose.tumor_model import Biology, TumorModel, build_models
+from immunodose.tumor_model import Biology, build_models
 
 KEYS = ("a", "b", "c", "d", "e")
 
@@ -79,15 +81,26 @@ def _aligned(
     return replace(new, entries=entries)
 
 
+@dataclass(frozen=True, slots=True)
+class _Draw:
+    """One independent unit of work: equal draws give equal bits wherever they run."""
+
+    scenario: Scenario
+    biology: tuple[Biology, ...]
+    seed: np.random.SeedSequence
+    factor: float
+    n_threads: int | None
+
+
 def robustness(
     scenario: Scenario,
     *,
     n_draws: int = 200,
     rng: RngLike,
-    n_tumor_cells: int = 500,
-    n_geometries: int = 20,
+    n_tumor_cells: int = 1000,
     factor: float = 2.0,
     n_threads: int | None = None,
+    mapper: Callable[..., Iterable[Any]] = map,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Robustness:
     """Return the share of draws of all assumed values in which each finding holds.
@@ -102,15 +115,14 @@ def robustness(
         Seed of the draws.
     n_tumor_cells
         Size of the tumors of the draws (10 or more); the geometry keeps the scenario's root.
-    n_geometries
-        Number of draws (>= 1) of the values behind geometry, labeling and transport (radii,
-        packing, spread of antigen, kinetics and place of the agent), each used in several draws
-        of all others; as many as `n_draws` draws everything each time.
     factor
         Every assumed value is multiplied or divided by up to this factor (>= 1), log-uniform,
         within its stated range.
     n_threads
-        Threads (>= 1) of each computation; None for all that this process may use.
+        Threads (>= 1) of each draw; None for all that this process may use.
+    mapper
+        Applies a function to every draw: `map`, or the `map` of an executor or Dask client.
+        The result does not depend on it.
     progress
         Called with done, total and a text.
 
@@ -118,28 +130,28 @@ def robustness(
     -------
     Robustness
         Shares with the fitted priming gain held fixed, and with the gain refitted in each draw.
+
+    Raises
+    ------
+    InputError
+        For a number of draws out of range.
     """
-    for name, value in (("n_draws", n_draws), ("n_geometries", n_geometries)):
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 100_000:
-            raise InputError(f"invalid {name}={value!r} (allowed: an int, 1 to 100000).")
+    if isinstance(n_draws, bool) or not isinstance(n_draws, int) or not 1 <= n_draws <= 100_000:
+        raise InputError(f"invalid n_draws={n_draws!r} (allowed: an int, 1 to 100000).")
     root = random_root(rng)
     small = replace(scenario, n_tumor_cells=n_tumor_cells)
-    base = study_biology(small)
-    seeds = np.random.SeedSequence(root).spawn(n_draws)
+    biology = study_biology(small)
+    draws = [
+        _Draw(small, biology, seed, factor, n_threads)
+        for seed in np.random.SeedSequence(root).spawn(n_draws)
+    ]
     fixed, refitted = dict.fromkeys(KEYS, 0), dict.fromkeys(KEYS, 0)
     failed = 0
-    doses: dict[int, list[TumorModel]] = {}
-    for number, seed in enumerate(seeds):
-        geometry = number % min(n_geometries, n_draws)
-        drawn = draw_biology(base, rng=seed, factor=factor)
-        if geometry not in doses:
-            doses[geometry] = _tumors(small, drawn, root, n_threads)
-        study = _study(small, doses[geometry], drawn)
-        _count(fixed, study)
-        try:
-            _count(refitted, study.with_gain(calibrate(study)))
-        except ConvergenceError:
-            failed += 1
+    for number, (held, refit) in enumerate(mapper(_evaluate_draw, draws)):
+        failed += refit is None
+        for key in KEYS:
+            fixed[key] += held[key]
+            refitted[key] += refit is not None and refit[key]
         if progress is not None:
             progress(number + 1, n_draws, "draws of the assumed values")
     return Robustness(
@@ -151,33 +163,28 @@ def robustness(
     )
 
 
-def _tumors(
-    scenario: Scenario, drawn: tuple[Biology, ...], root: int, n_threads: int | None
-) -> list[TumorModel]:
-    """Return the tumors of one draw of the geometry."""
-    return build_models(
-        drawn,
-        n_tumor_cells=scenario.n_tumor_cells,
-        physics=scenario.physics,
-        rng=root if scenario.rng is None else scenario.rng,
-        n_threads=n_threads,
-        lean=True,
-    )
-
-
-def _study(scenario: Scenario, tumors: list[TumorModel], drawn: tuple[Biology, ...]) -> Study:
-    """Return the study of a draw with the doses, agent and geometry of the given tumors."""
-    models = {}
-    for tumor, biology in zip(tumors, drawn, strict=True):
-        kept = replace(biology, agent=tumor.biology.agent)
-        models[kept.line.name, kept.host.name] = replace(tumor, biology=kept)
-    activities = sorted(value for value in scenario.administered_activity_kBq if value > 0.0)
-    return Study.of_models(models, activities, scenario.times_d)
-
-
-def _count(counts: dict[str, int], study: Study) -> None:
-    for finding in evaluate(study):
-        counts[finding.key] += finding.holds
+def _evaluate_draw(draw: _Draw) -> tuple[dict[str, bool], dict[str, bool] | None]:
+    """Return which findings hold, gain held fixed and refitted (None: no gain fits)."""
+    scenario = draw.scenario
+    drawn = draw_biology(draw.biology, rng=draw.seed, factor=draw.factor)
+    with warnings.catch_warnings():  # doses beyond the data are part of a draw
+        warnings.simplefilter("ignore", ValidityWarning)
+        tumors = build_models(
+            drawn,
+            n_tumor_cells=scenario.n_tumor_cells,
+            physics=scenario.physics,
+            rng=random_root(scenario.rng),
+            n_threads=draw.n_threads,
+        )
+        models = {(item.biology.line.name, item.biology.host.name): item for item in tumors}
+        activities = sorted(value for value in scenario.administered_activity_kBq if value > 0.0)
+        study = Study.of_models(models, activities, scenario.times_d)
+        held = {finding.key: bool(finding.holds) for finding in evaluate(study)}
+        try:
+            study = study.with_gain(calibrate(study))
+        except ConvergenceError:
+            return held, None
+        return held, {finding.key: bool(finding.holds) for finding in evaluate(study)}
 
 
 def study_biology(scenario: Scenario) -> tuple[Biology, ...]:

@@ -181,7 +181,6 @@ def build_models(
     rng: int,
     n_threads: int | None = None,
     progress: Any = None,
-    lean: bool = False,
 ) -> list[TumorModel]:
     """Pack, label and dose one tumor per biology, all from one random root.
 
@@ -200,8 +199,6 @@ def build_models(
         Threads (>= 1); None for all that this process may use.
     progress
         Called with done, total and a text.
-    lean
-        Nucleus doses only, and T cells as a number, not as cells: for many quick tumors.
 
     Returns
     -------
@@ -213,7 +210,7 @@ def build_models(
     computed: dict[Any, xr.Dataset] = {}
     models = []
     for index, biology in enumerate(biologies):
-        key = _dose_key(biology, lean)
+        key = _dose_key(biology)
         if key not in computed:
             computed[key] = _dose_per_kBq(
                 biology,
@@ -222,7 +219,6 @@ def build_models(
                 physics=physics,
                 rng=rng,
                 n_threads=n_threads,
-                lean=lean,
             )
         models.append(TumorModel(biology, computed[key], rng))
         if progress is not None:
@@ -230,10 +226,10 @@ def build_models(
     return models
 
 
-def _dose_key(biology: Biology, lean: bool) -> Any:
+def _dose_key(biology: Biology) -> Any:
     """Values on which geometry, labeling and dose depend."""
     line = [biology.line.value(key) for key in GEOMETRY_KEYS]
-    t_cells = 0.0 if lean else _t_cell_share(biology)
+    t_cells = _t_cell_share(biology)
     t_radii = [biology.t_cell.value(key) for key in ("cell_radius", "nucleus_radius")]
     if t_cells == 0.0:
         t_radii = []
@@ -248,9 +244,7 @@ def _t_cell_share(biology: Biology) -> float:
     return biology.host.value("effector_to_target_ratio") if biology.has_cd8() else 0.0
 
 
-def tumor_cells(
-    biology: Biology, n_tumor_cells: int, n_sites: int, *, t_cell_share: float, rng: int
-) -> xr.Dataset:
+def tumor_cells(biology: Biology, n_tumor_cells: int, n_sites: int, *, rng: int) -> xr.Dataset:
     """Return the packed tumor with its T cells and antigen, before labeling."""
     line = biology.line
     radius_um = line.value("cell_radius")
@@ -265,7 +259,7 @@ def tumor_cells(
     cells = cell_builders.with_cell_type(
         cells,
         cell_type=T_CELL,
-        fraction=round(n_tumor_cells * t_cell_share) / n_sites,
+        fraction=round(n_tumor_cells * _t_cell_share(biology)) / n_sites,
         cell_radius_um=biology.t_cell.value("cell_radius"),
         nucleus_radius_um=biology.t_cell.value("nucleus_radius"),
         rng=rng,
@@ -296,14 +290,12 @@ def _dose_per_kBq(
     physics: Physics,
     rng: int,
     n_threads: int | None,
-    lean: bool,
 ) -> xr.Dataset:
     """Return per-cell doses and the kinetics of the agent at 1 kBq."""
     kinetics = biokinetics(agent=biology.agent, administered_activity_Bq=1e3)
     tumor = kinetics.sel(compartment="tumor")
     internalized = biology.agent.value("internalized_fraction")
-    share = 0.0 if lean else _t_cell_share(biology)
-    cells = tumor_cells(biology, n_tumor_cells, n_sites, t_cell_share=share, rng=rng)
+    cells = tumor_cells(biology, n_tumor_cells, n_sites, rng=rng)
     labeled = label(
         cells,
         str(kinetics["nuclide"].values),
@@ -316,8 +308,7 @@ def _dose_per_kBq(
         effective_half_life_h=math.log(2.0) / float(tumor["activity_rate_constant"]) / 3600.0,
         rng=rng,
     )
-    split = ("emission",) if lean else ("target", "emission", "origin")
-    return absorbed_dose(labeled, physics=physics, split=split, n_threads=n_threads)
+    return absorbed_dose(labeled, physics=physics, n_threads=n_threads)
 
 
 def model_from_result(dataset: xr.Dataset, line: str, host: str) -> TumorModel:

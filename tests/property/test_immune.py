@@ -16,11 +16,10 @@ import immunodose as imd
 from immunodose.data.parameters import resolve
 
 # Values of its own, so that a new fit of the shipped sets does not change what is tested.
-LINE = resolve("b16k1", recognized_peptide_share=1e-3)
+LINE = resolve("b16k1", recognized_peptide_share=1e-3, mhc1_inducibility=0.5)
 HOST = resolve(
     "immunocompetent", pmhc_power=1.0, pmhc_half_kill=3.0, killing_rate_constant=2.0,
-    effector_to_target_ratio=0.002, effector_priming_gain=0.05, priming_power=2.0,
-    priming_antigen_half=0.3, priming_delay=1.5,
+    effector_to_target_ratio=0.002, effector_priming_gain=0.3, priming_delay=1.5,
 )  # fmt: skip
 
 
@@ -38,8 +37,6 @@ KILL_NAMES = (
 CD8_KEYS = (
     "effector_to_target_ratio",
     "effector_priming_gain",
-    "priming_antigen_half",
-    "priming_power",
     "effector_loss_rate",
     "antigen_clearance_rate",
     "priming_delay",

@@ -66,9 +66,7 @@ def effectors_and_kill(
         w = 1.0 - math.exp(-rate_per_d * (t + h))
         now = sum(math.exp(w * value) for value in log_survival) / len(log_survival)
         seen = past[j - delay] if j >= delay else 0.0
-        priming = seen ** host("priming_power")
-        priming /= priming + host("priming_antigen_half") ** host("priming_power")
-        gain = host("effector_priming_gain") * priming * supply(t)
+        gain = host("effector_priming_gain") * seen**2 * supply(t)
         e += h * (gain - host("effector_loss_rate") * (e - baseline * supply(t)))
         antigen += (survived - now) - h * host("antigen_clearance_rate") * antigen
         past.append(antigen)

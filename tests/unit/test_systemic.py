@@ -37,8 +37,11 @@ def test_lymphocytes_equal_the_euler_oracle() -> None:
     out = simulate_host(
         host="immunocompetent", organ_doses={"blood": {"alpha": 1.4}, "marrow": {"alpha": 0.8}},
         organ_rate_constant_per_d=0.5, time_d=times, lymphocyte_turnover_rate=0.2,
+        white_cell_marrow_sensitivity=0.4,
     )  # fmt: skip
-    item = resolve("immunocompetent").with_overrides(lymphocyte_turnover_rate=0.2)
+    item = resolve("immunocompetent").with_overrides(
+        lymphocyte_turnover_rate=0.2, white_cell_marrow_sensitivity=0.4
+    )
     expected = [
         oracle.lymphocytes(
             alpha_dose_Gy=1.4, marrow_dose_Gy=0.8, rate_per_d=0.5, time_d=t, host=item.value
@@ -47,7 +50,7 @@ def test_lymphocytes_equal_the_euler_oracle() -> None:
     ]
     np.testing.assert_allclose(out.effector_supply[1:], expected, rtol=3e-4)
     assert out.lymphocyte_count.dims == ("subset", "compartment", "time")
-    np.testing.assert_allclose(out.white_cell_nadir, math.exp(-0.5 * 0.8))
+    np.testing.assert_allclose(out.white_cell_nadir, math.exp(-0.4 * 0.8))
 
 
 def test_acute_low_let_dose_is_linear_quadratic() -> None:
