@@ -98,7 +98,8 @@ def mhc1_expression(
     --------
     >>> import numpy as np, xarray as xr
     >>> cells = xr.Dataset({"absorbed_dose": ("cell", np.array([0.0, 5.0]))})
-    >>> out = mhc1_expression(cells, parameters="b16f10", time_d=7.0, rng=1)
+    >>> out = mhc1_expression(cells, parameters="b16f10", time_d=7.0, rng=1,
+    ...                       mhc1_inducibility=0.0, mhc1_assembly=1.0)
     >>> bool((out.mhc1_surface == out.mhc1_baseline).all())
     True
     """

@@ -16,10 +16,15 @@ import immunodose as imd
 from immunodose.data.parameters import resolve
 
 # Values of its own, so that a new fit of the shipped sets does not change what is tested.
-LINE = resolve("b16k1", recognized_peptide_share=1e-3, mhc1_inducibility=0.5)
+LINE = resolve(
+    "b16k1", recognized_peptide_share=1e-3, mhc1_baseline=5e4, mhc1_baseline_sd_ln=0.9,
+    mhc1_inducibility=0.5, mhc1_induction_max=3.0, mhc1_induction_dose=1.0,
+    mhc1_induction_power=1.0, mhc1_memory_time=5.0, mhc1_turnover_rate=0.5, mhc1_assembly=1.0,
+)  # fmt: skip
 HOST = resolve(
     "immunocompetent", pmhc_power=1.0, pmhc_half_kill=3.0, killing_rate_constant=2.0,
     effector_to_target_ratio=0.002, effector_priming_gain=0.3, priming_delay=1.5,
+    effector_loss_rate=0.2, antigen_clearance_rate=0.1725,
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -16,10 +17,15 @@ from immunodose.errors import ConvergenceError, InputError
 from immunodose.immune_time import converged, make_grid, output_times, relax
 
 # Values of its own, so that a new fit of the shipped sets does not change what is tested.
-LINE = resolve("b16k1", recognized_peptide_share=1e-3, mhc1_inducibility=0.5)
+LINE = resolve(
+    "b16k1", recognized_peptide_share=1e-3, mhc1_baseline=5e4, mhc1_baseline_sd_ln=0.9,
+    mhc1_inducibility=0.5, mhc1_induction_max=3.0, mhc1_induction_dose=1.0,
+    mhc1_induction_power=1.0, mhc1_memory_time=5.0, mhc1_turnover_rate=0.5, mhc1_assembly=1.0,
+)  # fmt: skip
 HOST = resolve(
     "immunocompetent", pmhc_power=1.0, pmhc_half_kill=3.0, killing_rate_constant=2.0,
     effector_to_target_ratio=0.002, effector_priming_gain=0.3, priming_delay=1.5,
+    effector_loss_rate=0.2, antigen_clearance_rate=0.1725,
 )  # fmt: skip
 
 
@@ -265,10 +271,13 @@ def test_times_outside_mhc1_or_host_are_refused() -> None:
 
 def test_provenance_and_merge() -> None:
     ds = cells_with(survival=[0.5], mhc1=[1000.0])
-    out = imd.kill_probability(ds, **_KILL, pmhc_power=2.0)
+    shipped = resolve("b16k1")
+    out = imd.kill_probability(ds, **{**_KILL, "parameters": shipped}, pmhc_power=2.0)
     assert out.attrs["host"] == "immunocompetent"
     assert "pmhc_power" in out.attrs["host_overrides"]
-    assert "mhc1_turnover_rate" in out.attrs["kill_parameters_assumed"]
+    named = [item["key"] for item in json.loads(out.attrs["kill_parameters_assumed"])]
+    assert named == list(shipped.assumed())
+    assert named
     assert "survival_probability" in out
     alone = imd.kill_probability(ds, **_KILL, merge=False)
     assert "survival_probability" not in alone

@@ -11,8 +11,18 @@ from tests.reference import response as oracle
 
 import immunodose as imd
 from immunodose import _core
+from immunodose.data.parameters import resolve
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.response import lea_catcheside_g
+
+# Values of its own, so that a new fit of the shipped sets does not change what is tested.
+LINE = resolve(
+    "b16f10", nucleus_radius=5.0, low_let_alpha=0.16, low_let_beta=0.016, high_let_alpha=0.67,
+    high_let_beta=0.03, high_let_reference_let=108.0, high_let_reference_nucleus_radius=4.5,
+    repair_half_time_fast=11.4, repair_half_time_slow=129.6, repair_slow_fraction=0.495,
+    validity_dose_max=10.0,
+)  # fmt: skip
+T_CELL = resolve("cd8_t_cell", low_let_alpha=0.315, low_let_beta=0.133)
 
 
 def dose_dataset(
@@ -45,7 +55,7 @@ def dose_dataset(
 
 def test_low_let_survival_is_linear_quadratic() -> None:
     out = imd.survival(
-        dose_dataset(beta=[0.0, 1.0, 4.0]), parameters="b16f10", dose_rate="acute",
+        dose_dataset(beta=[0.0, 1.0, 4.0]), parameters=LINE, dose_rate="acute",
         low_let_alpha=0.2, low_let_beta=0.05,
     )  # fmt: skip
     expected = np.exp([-0.0, -0.25, -1.6])
@@ -90,7 +100,7 @@ def test_unhit_cells_survive_the_alphas() -> None:
     """At 0.5 decays that hit, survival tends to the unhit probability for lethal hits."""
     ds = dose_dataset(beta=[0.0], events=([0.5], [0.3]))
     out = imd.survival(
-        ds, parameters="b16f10", dose_rate="acute", high_let_alpha=3.9, high_let_beta=0.0,
+        ds, parameters=LINE, dose_rate="acute", high_let_alpha=3.9, high_let_beta=0.0,
         high_let_reference_let=100.0,
     )  # fmt: skip
     assert np.exp(-0.5) < float(out.survival_probability[0]) < 0.72
@@ -120,7 +130,7 @@ def test_kill_per_hit_of_a_sphere(y: float) -> None:
 def test_slope_of_more_than_one_kill_per_hit_is_refused() -> None:
     ds = dose_dataset(beta=[0.0], events=([0.5], [0.3]))
     with pytest.raises(InputError, match="more than one kill per hit"):
-        imd.survival(ds, parameters="b16f10", high_let_alpha=4.5)
+        imd.survival(ds, parameters=LINE, high_let_alpha=4.5)
 
 
 def test_lea_catcheside_of_two_nuclides_equals_the_double_integral() -> None:
@@ -136,7 +146,7 @@ def test_lea_catcheside_of_two_nuclides_equals_the_double_integral() -> None:
 def test_dose_rate_enters_with_the_closed_form() -> None:
     rate = 0.3
     ds = dose_dataset(beta=[2.0], rate_per_d=rate)
-    out = imd.survival(ds, parameters="b16f10", low_let_alpha=0.1, low_let_beta=0.05)
+    out = imd.survival(ds, parameters=LINE, low_let_alpha=0.1, low_let_beta=0.05)
     fast, slow = (np.log(2.0) * 1440.0 / minutes for minutes in (11.4, 129.6))
     g = 0.505 * rate / (rate + fast) + 0.495 * rate / (rate + slow)
     np.testing.assert_allclose(out.bed, 2.0 + g * 0.5 * 4.0, rtol=1e-10)
@@ -146,8 +156,8 @@ def test_dose_rate_enters_with_the_closed_form() -> None:
 def test_cell_types_take_their_own_set() -> None:
     ds = dose_dataset(beta=[2.0, 2.0], cell_type=["tumor", "cd8_t_cell"])
     with pytest.raises(InputError, match=r"cd8_t_cell.*no parameter set"):
-        imd.survival(ds, parameters="b16f10", dose_rate="acute")
-    sets = {"tumor": "b16f10", "cd8_t_cell": "cd8_t_cell"}
+        imd.survival(ds, parameters=LINE, dose_rate="acute")
+    sets = {"tumor": LINE, "cd8_t_cell": T_CELL}
     out = imd.survival(ds, parameters=sets, dose_rate="acute")
     expected = np.exp([-0.16 * 2 - 0.016 * 4, -0.315 * 2 - 0.133 * 4])
     np.testing.assert_allclose(out.survival_probability, expected, rtol=1e-12)
@@ -160,7 +170,7 @@ def test_warnings_say_what_is_missing() -> None:
     ds = dose_dataset(beta=[1.0, 30.0], alpha=[1.0, 1.0])
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        out = imd.survival(ds, parameters="b16f10")
+        out = imd.survival(ds, parameters=LINE)
     texts = [str(item.message) for item in caught]
     assert all(item.category is ValidityWarning for item in caught)
     for part in ("beyond the data", "unhit cells are not represented", "no activity_rate_constant"):
@@ -188,28 +198,28 @@ def _without(name: str) -> xr.Dataset:
 )
 def test_bad_input(ds: xr.Dataset, kwargs: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        imd.survival(ds, parameters="b16f10", **kwargs)
+        imd.survival(ds, parameters=LINE, **kwargs)
 
 
 def test_bits_do_not_depend_on_threads_and_merge_keeps_input() -> None:
     rng = np.random.default_rng(3)
     ds = dose_dataset(beta=rng.random(2000).tolist(), events=([0.7, 0.2], [0.2, 0.5]), rate_per_d=1)
-    one = imd.survival(ds, parameters="b16f10", n_threads=1)
-    many = imd.survival(ds, parameters="b16f10")
+    one = imd.survival(ds, parameters=LINE, n_threads=1)
+    many = imd.survival(ds, parameters=LINE)
     assert one.survival_probability.values.tobytes() == many.survival_probability.values.tobytes()
     assert "absorbed_dose" in one
-    assert "absorbed_dose" not in imd.survival(ds, parameters="b16f10", merge=False)
+    assert "absorbed_dose" not in imd.survival(ds, parameters=LINE, merge=False)
 
 
 def test_several_nuclides_need_the_nuclide_split() -> None:
     ds = dose_dataset(beta=[1.0])
     ds["activity_rate_constant"] = (("nuclide",), [1e-6, 2e-6])
     with pytest.raises(InputError, match="split that includes 'nuclide'"):
-        imd.survival(ds, parameters="b16f10")
+        imd.survival(ds, parameters=LINE)
 
 
 def test_a_nuclide_without_rate_constant_is_named() -> None:
     ds = dose_dataset(beta=[1.0])
     ds["activity_rate_constant"] = (("nuclide",), [1e-6, np.nan])
     with pytest.raises(InputError, match="every call of"):
-        imd.survival(ds, parameters="b16f10")
+        imd.survival(ds, parameters=LINE)
