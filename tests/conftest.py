@@ -12,9 +12,18 @@ NIGHTLY_EXAMPLES = 10_000
 NIGHTLY_FACTOR = 100  # for tests that choose their own, smaller number of examples
 
 settings.register_profile(
-    "default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "default",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    derandomize=True,  # the same examples in every run; `nightly` draws fresh ones
 )
-settings.register_profile("nightly", settings.get_profile("default"), max_examples=NIGHTLY_EXAMPLES)
+settings.register_profile(
+    "nightly",
+    settings.get_profile("default"),
+    derandomize=False,
+    max_examples=NIGHTLY_EXAMPLES,
+)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "default")
 settings.load_profile(PROFILE)
 

@@ -29,6 +29,7 @@ _PUBLIC: dict[str, str] = {
     "summary": "immunodose.summarize",
     "simulate_host": "immunodose.systemic",
     "Scenario": "immunodose.scenario",
+    "estimate": "immunodose.scenario",
     "run": "immunodose.scenario",
     "parameters": "immunodose.data.parameters",
     "save": "immunodose.io",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from immunodose.population import absorbed_dose as absorbed_dose
     from immunodose.response import survival as survival
     from immunodose.scenario import Scenario as Scenario
+    from immunodose.scenario import estimate as estimate
     from immunodose.scenario import run as run
     from immunodose.source import label as label
     from immunodose.source_kinetics import biokinetics as biokinetics

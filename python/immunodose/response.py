@@ -28,6 +28,7 @@ from immunodose.response_inputs import (
 from immunodose.schema import build
 from immunodose.threads import resolve_threads
 from immunodose.typing import FloatArray
+from immunodose.units import MINUTES_PER_DAY
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -94,7 +95,7 @@ def lea_catcheside_g(
         (repair_slow_fraction, repair_half_time_slow_min),
     )
     for weight, half_time_min in phases:
-        mu = np.log(2.0) / (half_time_min / 1440.0)
+        mu = np.log(2.0) / (half_time_min / MINUTES_PER_DAY)
         inverse = 1.0 / (rate + mu)
         product = rate[:, None] * rate[None, :] / (rate[:, None] + rate[None, :])
         pair += weight * product * (inverse[:, None] + inverse[None, :])

@@ -14,6 +14,7 @@ import numpy as np
 from immunodose.data.parameters import ParameterSet, resolve
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.typing import FloatArray
+from immunodose.units import SECONDS_PER_DAY
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -100,7 +101,7 @@ def dose_history(ds: xr.Dataset) -> DoseHistory:
             f"activity_rate_constant has dims {rates.dims} (allowed here: nuclide). "
             "Give one effective rate per nuclide."
         )
-    rate_per_d = np.atleast_1d(np.asarray(rates.values, dtype=np.float64)) * 86400.0
+    rate_per_d = np.atleast_1d(np.asarray(rates.values, dtype=np.float64)) * SECONDS_PER_DAY
     if not (np.isfinite(rate_per_d) & (rate_per_d > 0.0)).all():
         raise InputError(
             f"activity_rate_constant = {rates.values} s-1 (allowed: finite and > 0 for every "

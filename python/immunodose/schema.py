@@ -131,13 +131,11 @@ VARIABLES: dict[str, Variable] = {
         ("arm", "cell", "nuclide", "target", "emission", "origin"),
     ),
     "organ_absorbed_dose": Variable("Gy", "mean absorbed dose of the organ", ("arm", "organ")),
-    "let_dose_mean": Variable("keV um-1", "dose-mean LET", ("cell", "target")),
     # response
     "survival_probability": Variable("1", "probability to survive radiation", _RESPONSE),
     "bed": Variable("Gy", "biologically effective dose", ("arm", "cell")),
     "eqd2": Variable("Gy", "equivalent dose in 2 Gy fractions", ("arm", "cell")),
     "rbe_weighted_dose": Variable("Gy", "RBE-weighted dose of equal survival", ("arm", "cell")),
-    "lea_catcheside_g": Variable("1", "Lea-Catcheside dose protraction factor", ("arm", "time")),
     "outside_validity": Variable(
         "1", "whether the dose lies beyond the data behind the parameter set", ("arm", "cell")
     ),
@@ -174,9 +172,6 @@ VARIABLES: dict[str, Variable] = {
         "1",
         "lymphocytes relative to the untreated host",
         ("arm", "subset", "compartment", "time"),
-    ),
-    "white_cell_count": Variable(
-        "1", "white blood cells relative to the untreated host", ("arm", "time")
     ),
     "white_cell_nadir": Variable(
         "1", "lowest white blood cell count relative to the untreated host", ("arm",)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from immunodose.errors import InputError, UnitError, did_you_mean
+from immunodose.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -96,12 +97,12 @@ def rate_constant(agent: Agent, effective_half_life_h: float | None) -> float:
         raise InputError(
             f"invalid effective_half_life_h={effective_half_life_h} (allowed: finite and > 0)."
         )
-    seconds = effective_half_life_h * 3600.0
+    seconds = effective_half_life_h * SECONDS_PER_HOUR
     if seconds > agent.half_life_s * (1.0 + _HALF_LIFE_TOLERANCE):
         raise UnitError(
             f"invalid effective_half_life_h={effective_half_life_h:g} (the physical half-life of "
-            f"{agent.nuclide} is {agent.half_life_s / 3600.0:.4g} h; clearance only shortens it). "
-            "Give hours, not seconds or minutes."
+            f"{agent.nuclide} is {agent.half_life_s / SECONDS_PER_HOUR:.4g} h; clearance only "
+            "shortens it). Give hours, not seconds or minutes."
         )
     return math.log(2.0) / seconds
 

@@ -14,13 +14,14 @@ from immunodose.errors import InputError, UnitError, did_you_mean
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
 from immunodose.source_amounts import number
+from immunodose.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     import xarray as xr
 
 COMPARTMENTS = ("tumor", "blood", "marrow")
 
-_SECONDS = {"d": 86400.0, "h": 3600.0, "s": 1.0}
+_SECONDS = {"d": SECONDS_PER_DAY, "h": SECONDS_PER_HOUR, "s": 1.0}
 # From a few decays per second to the largest therapy of a patient with room to spare.
 _USUAL_ACTIVITY_BQ = (10.0, 1e12)
 

@@ -21,6 +21,7 @@ from immunodose.response_inputs import ParameterLike
 from immunodose.schema import build
 from immunodose.source_kinetics import biokinetics
 from immunodose.typing import FloatArray, FloatLike
+from immunodose.units import GRAY_G_PER_KEV, MINUTES_PER_DAY, SECONDS_PER_DAY
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -29,8 +30,6 @@ ORGANS = ("blood", "marrow")
 
 _HIGH_LET = ("alpha", "recoil")
 _LOW_LET = ("beta", "auger_ce")
-_GRAY_G_PER_KEV = 1.602176634e-13  # 1 keV in 1 g
-_SECONDS_PER_DAY = 86400.0
 _TOLERANCE = 1e-5
 
 
@@ -165,7 +164,7 @@ def _of_regimen(
     for organ in ORGANS:
         here = kinetics.sel(compartment=organ)
         decays_per_g = float(here["time_integrated_activity_concentration"])
-        rate = float(here["activity_rate_constant"]) * _SECONDS_PER_DAY
+        rate = float(here["activity_rate_constant"]) * SECONDS_PER_DAY
         doses[organ] = OrganDose(decays_per_g * high, decays_per_g * low, rate)
     kept = {key: value for key, value in kinetics.attrs.items() if key.startswith("agent")}
     return doses, {**kept, "administered_activity_Bq": float(regimen.administered_activity_Bq)}
@@ -178,7 +177,7 @@ def _gray_g_per_decay(nuclide: str) -> tuple[float, float]:
     energy = (lines["energy"] * lines["yield_per_decay"]).values
     classes = lines["emission"].values.astype(str)
     high, low = (energy[np.isin(classes, names)].sum() for names in (_HIGH_LET, _LOW_LET))
-    return float(high) * _GRAY_G_PER_KEV, float(low) * _GRAY_G_PER_KEV
+    return float(high) * GRAY_G_PER_KEV, float(low) * GRAY_G_PER_KEV
 
 
 def _given(
@@ -220,7 +219,7 @@ def _lymphocytes(
     sensitivity = item.value("white_cell_marrow_sensitivity")
     protraction = 1.0
     if math.isfinite(blood.rate_per_d):
-        repair = math.log(2.0) * 1440.0 / item.value("lymphocyte_repair_half_time")
+        repair = math.log(2.0) * MINUTES_PER_DAY / item.value("lymphocyte_repair_half_time")
         protraction = blood.rate_per_d / (blood.rate_per_d + repair)
     linear = item.value("lymphocyte_alpha_sensitivity") * blood.high_let_Gy
     linear += item.value("lymphocyte_low_let_alpha") * blood.low_let_Gy

@@ -25,6 +25,7 @@ from immunodose.source import label
 from immunodose.source_kinetics import biokinetics
 from immunodose.systemic import Regimen, simulate_host
 from immunodose.typing import Physics
+from immunodose.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -109,16 +110,6 @@ class TumorModel:
             dose = dose.sel(target="nucleus")
         totals = dose.sum([dim for dim in dose.dims if dim != "cell"]).values
         return float(totals[self.unit["cell_type"].values == "tumor"].mean())
-
-    def thinned(self, n_cells: int) -> TumorModel:
-        """Return every k-th tumor cell (about `n_cells`), for quick evaluation.
-
-        T cells are left out: their number is then that of the host's set, and the few that were
-        in the tumor before treatment are not depleted by its dose.
-        """
-        tumor = np.flatnonzero(self.unit["cell_type"].values == "tumor")
-        chosen = np.linspace(0, tumor.size - 1, min(n_cells, tumor.size)).astype(np.int64)
-        return replace(self, unit=self.unit.isel(cell=tumor[chosen]))
 
     def dosed(self, activity_kBq: float) -> xr.Dataset:
         """Return doses, hits and MHC-I baseline at an administered activity (kBq, >= 0)."""
@@ -295,6 +286,7 @@ def _dose_per_kBq(
     kinetics = biokinetics(agent=biology.agent, administered_activity_Bq=1e3)
     tumor = kinetics.sel(compartment="tumor")
     internalized = biology.agent.value("internalized_fraction")
+    rate_per_s = float(tumor["activity_rate_constant"])
     cells = tumor_cells(biology, n_tumor_cells, n_sites, rng=rng)
     labeled = label(
         cells,
@@ -305,7 +297,7 @@ def _dose_per_kBq(
         localization={"membrane": 1.0 - internalized, "cytoplasm": internalized},
         weights="antigen",
         retention=biology.agent.value("progeny_retention"),
-        effective_half_life_h=math.log(2.0) / float(tumor["activity_rate_constant"]) / 3600.0,
+        effective_half_life_h=math.log(2.0) / rate_per_s / SECONDS_PER_HOUR,
         rng=rng,
     )
     return absorbed_dose(labeled, physics=physics, n_threads=n_threads)

@@ -12,7 +12,6 @@ import numpy as np
 
 from immunodose import _core
 from immunodose.data.decay_data import (
-    DAY_S,
     DEFAULT_SOURCE,
     HalfLifeSource,
     NuclearDataSource,
@@ -22,6 +21,7 @@ from immunodose.data.decay_data import (
 from immunodose.data.nuclide_names import spellings
 from immunodose.errors import DataNotFoundError, InputError, UnitError
 from immunodose.typing import FloatArray, IntArray
+from immunodose.units import SECONDS_PER_DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +278,7 @@ def _checked_horizon_s(chain_horizon_d: float | None) -> float | None:
             f"chain_horizon_d = {chain_horizon_d!r} (must be a finite number of days > 0: decays "
             "later than this do not count). Leave it out to count all progeny."
         )
-    return float(chain_horizon_d) * DAY_S
+    return float(chain_horizon_d) * SECONDS_PER_DAY
 
 
 def _retention_per_member(

@@ -20,10 +20,10 @@ import numpy as np
 from immunodose.data.nuclide_names import normalize, spellings
 from immunodose.errors import DataNotFoundError, InputError
 from immunodose.typing import FloatArray
+from immunodose.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 HalfLifeSource: TypeAlias = Literal["icrp107", "measured"]
 
-DAY_S = 86400.0
 # Tropical year in days, as in radioactivedecay, so that both give the same half-life.
 YEAR_D = 365.2422
 _UNIT_S = {
@@ -31,9 +31,9 @@ _UNIT_S = {
     "ms": 1e-3,
     "s": 1.0,
     "m": 60.0,
-    "h": 3600.0,
-    "d": DAY_S,
-    "y": YEAR_D * DAY_S,
+    "h": SECONDS_PER_HOUR,
+    "d": SECONDS_PER_DAY,
+    "y": YEAR_D * SECONDS_PER_DAY,
 }
 
 EMISSION_LISTS: tuple[str, ...] = (
@@ -261,5 +261,5 @@ def half_life_s(
         )
     override = half_life_overrides().get(nuclide) if half_life_source == "measured" else None
     if override is not None:
-        return float(override["half_life_d"]) * DAY_S
+        return float(override["half_life_d"]) * SECONDS_PER_DAY
     return source.half_life_s(nuclide)
