@@ -36,8 +36,10 @@ def demo_command(options: Namespace) -> None:
     print(assumed_table(result), end="\n\n")
     print(RESEARCH_NOTE)
     folder.mkdir(parents=True, exist_ok=True)
-    save(result, folder / "demo.nc")
-    write_whole(folder / "demo.png", picture)
+    # The picture is on disk, unnamed, before the Dataset is saved: both appear or neither.
+    write_whole(
+        folder / "demo.png", picture, before_rename=lambda: save(result, folder / "demo.nc")
+    )
     print(f"Wrote {folder / 'demo.nc'} and {folder / 'demo.png'}.")
 
 
@@ -176,8 +178,13 @@ def env_command(options: Namespace) -> None:
     print(f"CPUs this process may use: {available_cpus()}")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a temporary file beside it, then a rename."""
+def write_whole(
+    path: Path, content: bytes, *, before_rename: Callable[[], object] | None = None
+) -> None:
+    """Write a file whole or not at all: a temporary file beside it, then a rename.
+
+    An error of `before_rename` leaves no file.
+    """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
@@ -186,6 +193,8 @@ def write_whole(path: Path, content: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(name, 0o644)
+            if before_rename is not None:
+                before_rename()
             os.replace(name, path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from immunodose.data.nuclides import emissions
 from immunodose.errors import DataNotFoundError, InputError, ValidityWarning, did_you_mean
 from immunodose.provenance import base_attrs
 from immunodose.rng import random_root
 from immunodose.scenario_file import Scenario
+from immunodose.source import nuclide_name
 from immunodose.threads import available_cpus, resolve_threads
 
 if TYPE_CHECKING:
@@ -186,6 +188,15 @@ def run(
     return assemble(arms, labels, scenario.times_d, attrs)
 
 
+# What `absorbed_dose` states about its result.
+_DOSE_ATTRS = (
+    "energy_not_scored_keV_per_decay",
+    "cross_dose_class_spread",
+    "density_g_per_cm3",
+    "membrane_thickness_nm",
+)
+
+
 def _attributes(
     scenario: Scenario, biologies: Sequence[Biology], model: TumorModel, messages: list[str]
 ) -> dict[str, Any]:
@@ -197,6 +208,7 @@ def _attributes(
         ]
         for name, item in sets.items()
     }
+    nuclide = nuclide_name(str(model.unit["nuclide"].values[0]))
     return base_attrs(
         title=scenario.title,
         scenario=scenario.to_toml(),
@@ -205,7 +217,9 @@ def _attributes(
         random_root=str(scenario.rng),
         physics=scenario.physics,
         warnings=json.dumps(messages),
-        nuclide=str(model.unit.attrs.get("nuclide", "")),
+        nuclide=nuclide,
+        data_source=str(emissions(nuclide).attrs["data_source"]),
+        **{name: model.unit.attrs[name] for name in _DOSE_ATTRS},
         note="Research use; not for treatment decisions.",
     )
 

@@ -134,14 +134,14 @@ class TumorModel:
         """Return the doses with survival and surface MHC-I in time; no T cells yet."""
         sets = {"tumor": self.biology.line, T_CELL: self.biology.t_cell}
         dosed = survival(self.dosed(activity_kBq), parameters=sets)
-        return mhc1_expression(dosed, parameters=self.biology.line, time_d=list(times_d))
+        return mhc1_expression(dosed, parameters=self.biology.line, time_d=solver_times(times_d))
 
     def hosted(self, activity_kBq: float, times_d: Sequence[float]) -> xr.Dataset:
         """Return the state of the host in time; it does not depend on the tumor."""
         return simulate_host(
             host=self.biology.host,
             regimen=Regimen(self.biology.agent, 1e3 * activity_kBq),
-            time_d=list(times_d),
+            time_d=solver_times(times_d),
         )
 
     def killed(
@@ -154,14 +154,27 @@ class TumorModel:
     ) -> xr.Dataset:
         """Return kill probabilities, effectors in the tumor and the host's supply in time."""
         changes = {} if priming_gain_per_d is None else {GAIN: priming_gain_per_d}
-        options: dict[str, Any] = {"time_d": list(times_d), "host": host, **changes}
+        options: dict[str, Any] = {"time_d": solver_times(times_d), "host": host, **changes}
         killed = kill_probability(responded, parameters=self.biology.line, **options)
-        return killed.assign({name: host[name] for name in host.data_vars if name not in killed})
+        named = {name: host[name] for name in host.data_vars if name not in killed}
+        return killed.assign(named).sel(time=list(times_d))
 
     def evaluate(self, activity_kBq: float, times_d: Sequence[float]) -> xr.Dataset:
         """Return everything about one arm: dose, response, MHC-I, kill, host."""
         host = self.hosted(activity_kBq, times_d)
         return self.killed(self.responded(activity_kBq, times_d), host, times_d)
+
+
+# MHC-I and host are handed from model to model as linear between these times (d): half a day
+# leaves 1e-3 of the log-kill of the study (tests/unit/test_scenario.py).
+_SOLVER_STEP_D = 0.5
+
+
+def solver_times(times_d: Sequence[float]) -> list[float]:
+    """Return the output times and a grid between them, so that results do not depend on them."""
+    times = np.asarray(times_d, dtype=np.float64)
+    grid = np.arange(0.0, times[-1], _SOLVER_STEP_D)
+    return [float(value) for value in np.union1d(grid, times)]
 
 
 def build_models(

@@ -161,6 +161,7 @@ def test_swapping_mhc1_swaps_the_findings(study: Study) -> None:
     lost = holds(swapped)
     assert not lost["a"]
     assert not lost["e"]
+    assert value(swapped, "b") > 2.0 * value(study, "b")
     exchanged = replace(
         swapped,
         high=swapped.low,

@@ -161,6 +161,23 @@ def test_first_causes_add_up(result: xr.Dataset) -> None:
     np.testing.assert_allclose(total, result["kill_probability"], atol=2e-3)
 
 
+def test_the_output_times_do_not_change_the_outcome(scenario: Scenario) -> None:
+    """Between the output times the models are solved on a grid of their own."""
+    small = replace(scenario, n_tumor_cells=300)
+    fine = run(replace(small, times_d=tuple(0.25 * k for k in range(57))))
+    coarse = run(replace(small, times_d=(0.0, 14.0)))
+    for name in ("surviving_fraction", "effector_to_target_ratio", "effector_supply"):
+        np.testing.assert_allclose(
+            coarse[name].isel(time=-1), fine[name].isel(time=-1), rtol=4e-3, atol=1e-12
+        )
+
+
+def test_provenance_of_the_dose_reaches_the_result(result: xr.Dataset) -> None:
+    assert result.attrs["nuclide"] == "Ac-225"
+    assert "ICRP" in result.attrs["data_source"]
+    assert "recoil" in result.attrs["energy_not_scored_keV_per_decay"]
+
+
 def test_equal_bits_for_any_number_of_threads(scenario: Scenario) -> None:
     small = replace(scenario, n_tumor_cells=300)
     one, two = run(small, n_threads=1), run(small, n_threads=min(2, len(small.hosts)))
