@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from immunodose.schema import build
-from immunodose.summarize import summary
+from immunodose.summarize import control_probability, summary
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import xarray as xr
-
-    from immunodose.typing import FloatArray
 
 # Per-cell results kept at the last time; per-arm results kept in time.
 _PER_CELL = (
@@ -129,19 +127,13 @@ def _time_variables(arms: Sequence[xr.Dataset]) -> Variables:
     )
     variables["tumor_control_probability"] = (
         ("arm", "time"),
-        np.stack([_control(values) for values in dead]),
+        np.stack([control_probability(values) for values in dead]),
     )
     variables["mhc1_surface_mean"] = (
         ("arm", "time"),
         np.stack([values.mean(axis=1) for values in mhc1]),
     )
     return variables
-
-
-def _control(dead: FloatArray) -> FloatArray:
-    """Probability that every cell is dead, in log space (0 where a cell cannot be)."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.exp(np.log(dead).sum(axis=1)))
 
 
 def _arm_variables(arms: Sequence[xr.Dataset]) -> Variables:

@@ -139,9 +139,9 @@ def hit_statistics(
     specific_energy_Gy
         Bin edges of the density, ascending, in Gy; None takes 200 bins up to the largest value.
     density_g_per_cm3
-        Density of the water, > 0.
+        Density of the water, 0.2 to 3 (`allow_unusual` for others > 0).
     allow_unusual
-        Whether radii outside 0.5 to 100 um pass.
+        Whether radii outside 0.5 to 100 um, or such a density, pass.
 
     Returns
     -------
@@ -169,7 +169,7 @@ def hit_statistics(
     array([0.15])
     """
     require_scalar_radii(cell_radius_um, nucleus_radius_um, allow_unusual=allow_unusual)
-    density = require_density(density_g_per_cm3)
+    density = require_density(density_g_per_cm3, allow_unusual=allow_unusual)
     sources = _sources(source)
     chain_of = alpha_chain(nuclide, chain=chain, retention=retention)
     if chain_of is None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from immunodose import _core
 from immunodose.data.nuclides import emissions, nuclide_label
-from immunodose.errors import InputError, did_you_mean
+from immunodose.errors import InputError, UnitError, did_you_mean
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
 from immunodose.typing import EMISSIONS, Emission, FloatArray, FloatLike, Physics
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 PHYSICS: tuple[Physics, ...] = ("mird",)
+
+# The stopping powers are those of liquid water, scaled by density.
+_PLAUSIBLE_G_PER_CM3 = (0.2, 3.0)
 
 # The straight-track model transports these and leaves the others out (docs/theory/physics.md).
 _MIRD_SLOWING: dict[Emission, str] = {
@@ -75,12 +78,18 @@ def require_physics(physics: str | None) -> Physics:
     return physics
 
 
-def require_density(density_g_per_cm3: float) -> float:
-    """Return a finite density > 0, or raise InputError."""
+def require_density(density_g_per_cm3: float, *, allow_unusual: bool = False) -> float:
+    """Return the density of a medium like tissue, 0.2 to 3 g/cm3, or raise InputError."""
     number = isinstance(density_g_per_cm3, (int, float, np.integer, np.floating))
     if not (number and np.isfinite(density_g_per_cm3) and density_g_per_cm3 > 0.0):
         raise InputError(
             f"invalid density_g_per_cm3={density_g_per_cm3!r} (allowed: finite, > 0; water is 1)."
+        )
+    low, high = _PLAUSIBLE_G_PER_CM3
+    if not (allow_unusual or low <= density_g_per_cm3 <= high):
+        raise UnitError(
+            f"density_g_per_cm3={density_g_per_cm3:g} is not that of a tissue ({low:g} to {high:g} "
+            "g/cm3; lung is 0.26, water 1, bone 1.9). Is it in kg/m3? Divide by 1000."
         )
     return float(density_g_per_cm3)
 
@@ -93,9 +102,10 @@ def physics_model(
     chain_horizon_d: float | None = None,
     retention: Mapping[str, float] | None = None,
     density_g_per_cm3: float = 1.0,
+    allow_unusual: bool = False,
 ) -> PhysicsModel:
     """Return the kernels of a nuclide; those of a named nuclide are cached."""
-    density = require_density(density_g_per_cm3)
+    density = require_density(density_g_per_cm3, allow_unusual=allow_unusual)
     if isinstance(nuclide, str):
         kept = None if retention is None else tuple(sorted(retention.items()))
         return _named_model(nuclide, physics, chain, chain_horizon_d, kept, density)
@@ -167,7 +177,7 @@ def point_kernel(
     retention
         Progeny -> fraction in [0, 1] that stays at the site of the parent.
     density_g_per_cm3
-        Density of the water, > 0.
+        Density of the water, 0.2 to 3.
 
     Returns
     -------
@@ -179,7 +189,9 @@ def point_kernel(
     Raises
     ------
     InputError
-        For radii that are not finite, positive and ascending.
+        For radii that are not finite, positive and ascending, or a density that is not > 0.
+    UnitError
+        For a density outside its range.
 
     Notes
     -----

@@ -97,7 +97,7 @@ def absorbed_dose(
     membrane_thickness_nm
         Thickness of the membrane; `physics="mird"` uses a surface whatever is given.
     density_g_per_cm3
-        Density of the water, > 0.
+        Density of the water, 0.2 to 3.
     dtype
         "float64" or "float32" for the dose.
     n_threads

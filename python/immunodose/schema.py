@@ -48,7 +48,7 @@ VARIABLES: dict[str, Variable] = {
     "cell_type": Variable("1", "cell type", ("arm", "cell")),
     "antigen": Variable("1", "relative expression of the targeted antigen", ("arm", "cell")),
     "mhc1_baseline": Variable(
-        "1", "surface MHC-I before treatment in molecules per cell", ("arm", "cell")
+        "molecules", "surface MHC-I per cell before treatment", ("arm", "cell")
     ),
     # nuclear data
     "energy": Variable("keV", "emission energy (mean of the bin if continuous)", ("line",)),
@@ -139,9 +139,9 @@ VARIABLES: dict[str, Variable] = {
     "outside_validity": Variable(
         "1", "whether the dose lies beyond the data behind the parameter set", ("arm", "cell")
     ),
-    "mhc1_surface": Variable("1", "surface MHC-I in molecules per cell", _RESPONSE),
+    "mhc1_surface": Variable("molecules", "surface MHC-I per cell", _RESPONSE),
     "pmhc_surface": Variable(
-        "1", "surface complexes of MHC-I with a recognized peptide per cell", _RESPONSE
+        "molecules", "surface complexes of MHC-I with a recognized peptide per cell", _RESPONSE
     ),
     "kill_probability_radiation": Variable("1", "net probability of death by radiation", _RESPONSE),
     "kill_probability_immune": Variable("1", "net probability of death by CD8 T cells", _RESPONSE),
@@ -195,7 +195,7 @@ VARIABLES: dict[str, Variable] = {
     "unhit_fraction": Variable("1", "expected fraction of nuclei that no alpha hits", ("arm",)),
     "radiation_kill": Variable("1", "mean net probability of death by radiation", ("arm",)),
     "immune_kill": Variable("1", "mean net probability of death by CD8 T cells", ("arm",)),
-    "mhc1_surface_mean": Variable("1", "mean surface MHC-I in molecules per cell", ("arm", "time")),
+    "mhc1_surface_mean": Variable("molecules", "mean surface MHC-I per cell", ("arm", "time")),
     "mhc1_fold": Variable("1", "mean surface MHC-I relative to the baseline", ("arm",)),
     "surviving_fraction_upper_limit": Variable(
         "1", "95 % upper limit of the surviving fraction where no cell survives", ("arm",)

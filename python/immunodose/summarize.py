@@ -48,9 +48,10 @@ def summary(ds: xr.Dataset) -> xr.Dataset:
     Notes
     -----
     `surviving_fraction` is the mean of 1 - kill_probability at the last time (without it, of
-    survival_probability). `tumor_control_probability` is the product over cells of
-    1 - S (1 - P_immune), S after all decays, taken in log space. With no survivor the limit is
-    the exact 1 - 0.05^(1/n) of n cells.
+    survival_probability). `tumor_control_probability` is the product over the tumor cells of
+    kill_probability at the last time (without it, of 1 - survival_probability), taken in log
+    space: Eq. 13 of docs/theory/immune.md. With no survivor the limit is the exact
+    1 - 0.05^(1/n) of n cells.
 
     Examples
     --------
@@ -125,6 +126,28 @@ def _dose_row(arm: xr.Dataset, tumor: Any) -> dict[str, float]:
     return row
 
 
+def control_probability(dead: FloatArray) -> FloatArray:
+    """Return the product over the last axis in log space (Eq. 13, docs/theory/immune.md).
+
+    Parameters
+    ----------
+    dead
+        Probability that each tumor cell is dead, (..., cell).
+
+    Returns
+    -------
+    numpy.ndarray
+        Probability that all are dead; 0 where a cell is a sure survivor.
+
+    Examples
+    --------
+    >>> control_probability(np.array([[0.5, 0.5], [1.0, 0.0]]))
+    array([0.25, 0.  ])
+    """
+    with np.errstate(divide="ignore"):  # a sure survivor makes control 0
+        return np.asarray(np.exp(np.log(dead).sum(axis=-1)))
+
+
 def _kill_row(arm: xr.Dataset, tumor: Any) -> dict[str, float]:
     row: dict[str, float] = {}
     for name, source in (
@@ -133,29 +156,28 @@ def _kill_row(arm: xr.Dataset, tumor: Any) -> dict[str, float]:
     ):
         if source in arm:
             row[name] = float(_last(arm, source)[tumor].mean())
-    alive = None
+    dead = None
     if "kill_probability" in arm:
-        alive = 1.0 - _last(arm, "kill_probability")[tumor]
+        dead = _last(arm, "kill_probability")[tumor]
+        alive = 1.0 - dead
     elif "survival_probability" in arm:
         alive = _last(arm, "survival_probability")[tumor]
-        row["radiation_kill"] = float(1.0 - alive.mean())
-    if alive is not None:
+        dead = 1.0 - alive
+        row["radiation_kill"] = float(dead.mean())
+    if dead is not None:
         row["surviving_fraction"] = float(alive.mean())
         none_left = not alive.any()
         row["surviving_fraction_upper_limit"] = (
             1.0 - 0.05 ** (1.0 / alive.size) if none_left else np.nan
         )
-    if "survival_probability" in arm:
-        survivors = _last(arm, "survival_probability")[tumor]
-        if "kill_probability_immune" in arm:
-            survivors = survivors * (1.0 - _last(arm, "kill_probability_immune")[tumor])
-        with np.errstate(divide="ignore"):  # a sure survivor makes control 0
-            row["tumor_control_probability"] = float(np.exp(np.log1p(-survivors).sum()))
+        row["tumor_control_probability"] = float(control_probability(dead))
     return row
 
 
 def _attrs(ds: xr.Dataset, arm: xr.Dataset) -> dict[str, Any]:
-    assumed = []
+    # `run` keeps one object of all its sets, the single calls one list per set.
+    by_set = json.loads(ds.attrs.get("assumed", "{}"))
+    assumed = [{"set": name, **item} for name, items in by_set.items() for item in items]
     for name, text in ds.attrs.items():
         if str(name).endswith("_assumed"):
             source = ds.attrs.get(str(name).removesuffix("_assumed"), "")

@@ -85,9 +85,9 @@ def s_values(
     physics
         "mird": straight CSDA tracks. There is no default yet.
     density_g_per_cm3
-        Density of the water, > 0.
+        Density of the water, 0.2 to 3 (`allow_unusual` for others > 0).
     allow_unusual
-        Whether radii outside 0.5 to 100 um pass.
+        Whether radii outside 0.5 to 100 um, or such a density, pass.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def s_values(
     InputError
         For radii, distances or thickness that are not finite or out of range.
     UnitError
-        For radii or a membrane that suggest another unit.
+        For radii, a membrane or a density that suggest another unit.
     GeometryError
         For a nucleus larger than its cell or a distance at which the cells overlap.
 
@@ -127,6 +127,7 @@ def s_values(
         chain=chain,
         retention=retention,
         density_g_per_cm3=density_g_per_cm3,
+        allow_unusual=allow_unusual,
     )
     return _s_values(
         model,

@@ -79,19 +79,22 @@ def test_mhc1_equals_the_euler_oracle(power: float, time_d: float) -> None:
     np.testing.assert_allclose(out.mhc1_surface, expected, rtol=2e-4)
     np.testing.assert_allclose(out.pmhc_surface, 1e-3 * expected, rtol=2e-4)
     assert out.mhc1_surface.dims == ("cell",)
+    for name in ("mhc1_baseline", "mhc1_surface", "pmhc_surface"):
+        assert out[name].attrs["units"] == "molecules"
+        assert "per cell" in out[name].attrs["long_name"]
 
 
 def test_acute_dose_fades_with_the_memory() -> None:
     """For half dose far above D the induction is linear, so q(t) has a closed form."""
-    ds = cells_with(dose=[1.0], rate_per_d=None)
+    ds = cells_with(dose=[1e-3], rate_per_d=None)
     ds["mhc1_baseline"] = ("cell", [1.0])
     k, tau, t = 0.5, 5.0, 3.0
     out = imd.mhc1_expression(
         ds, parameters=LINE, time_d=t, mhc1_inducibility=1.0, mhc1_induction_max=50.0,
         mhc1_induction_dose=100.0, mhc1_memory_time=tau, mhc1_turnover_rate=k,
     )  # fmt: skip
-    q = k * (math.exp(-t / tau) - math.exp(-k * t)) / (k - 1.0 / tau) / 100.0
-    assert float(out.mhc1_surface[0]) - 1.0 == pytest.approx(50.0 * q, rel=1e-2)
+    q = k * (math.exp(-t / tau) - math.exp(-k * t)) / (k - 1.0 / tau) * 1e-3 / 100.0
+    assert float(out.mhc1_surface[0]) - 1.0 == pytest.approx(50.0 * q, rel=1e-4)
 
 
 def test_baseline_is_drawn_lognormal_and_recorded() -> None:

@@ -13,7 +13,7 @@ import xarray as xr
 import immunodose as imd
 from immunodose import _core, schema
 from immunodose.data.nuclides import emissions
-from immunodose.errors import DataNotFoundError, InputError
+from immunodose.errors import DataNotFoundError, InputError, UnitError
 from immunodose.physics import physics_model, require_physics
 from immunodose.typing import FloatArray
 
@@ -289,6 +289,9 @@ def test_point_kernel_of_a_spectrum_equals_that_of_its_nuclide() -> None:
         ({"radius_um": "10 um"}, InputError, "radius_um must hold real numbers"),
         ({"density_g_per_cm3": "water"}, InputError, "density_g_per_cm3='water'"),
         ({"density_g_per_cm3": None}, InputError, "density_g_per_cm3=None"),
+        ({"density_g_per_cm3": 1000.0}, UnitError, "kg/m3"),
+        ({"density_g_per_cm3": 3.1}, UnitError, "density_g_per_cm3=3.1"),
+        ({"density_g_per_cm3": 0.19}, UnitError, "density_g_per_cm3=0.19"),
         ({"density_g_per_cm3": 0.0}, InputError, "density_g_per_cm3=0"),
         ({"density_g_per_cm3": float("nan")}, InputError, "density_g_per_cm3=nan"),
         ({"nuclide": "Lu-1777"}, DataNotFoundError, "Did you mean.*Lu-177"),

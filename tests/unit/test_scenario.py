@@ -156,9 +156,21 @@ def test_population_is_the_mean_of_its_cells(result: xr.Dataset) -> None:
         assert float(shares.sum()) == pytest.approx(dose.mean(), rel=1e-9)
 
 
+def test_summary_of_a_run_agrees_with_it(result: xr.Dataset) -> None:
+    rows = imd.summary(result)
+    for name in ("surviving_fraction", "tumor_control_probability"):
+        np.testing.assert_allclose(rows[name], result[name].isel(time=-1), rtol=1e-9)
+    assumed = json.loads(rows.attrs["assumed_values"])
+    by_set = json.loads(result.attrs["assumed"])
+    assert len(assumed) == sum(len(items) for items in by_set.values()) > 0
+    assert {item["set"] for item in assumed} == set(by_set)
+    assert set(assumed[0]) == {"set", "key", "value", "unit"}
+    assert rows.attrs["warnings"] == result.attrs["warnings"]
+
+
 def test_first_causes_add_up(result: xr.Dataset) -> None:
     total = result["kill_fraction_radiation"] + result["kill_fraction_immune"]
-    np.testing.assert_allclose(total, result["kill_probability"], atol=2e-3)
+    np.testing.assert_allclose(total, result["kill_probability"], atol=1e-12)
 
 
 def test_the_output_times_do_not_change_the_outcome(scenario: Scenario) -> None:

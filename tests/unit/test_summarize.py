@@ -46,7 +46,7 @@ def test_row_of_tumor_cells() -> None:
     assert float(row.immune_kill) == 0.5
     assert float(row.surviving_fraction) == 0.25
     assert np.isnan(row.surviving_fraction_upper_limit)
-    assert float(row.tumor_control_probability) == pytest.approx(0.75 * 0.8 * 0.95)
+    assert float(row.tumor_control_probability) == pytest.approx(0.75**3)
     assert float(row.mhc1_surface_mean) == 40.0
     assert float(row.mhc1_fold) == 2.0
     assert float(row.white_cell_nadir) == 0.6
@@ -85,6 +85,14 @@ def test_control_of_many_cells_stays_exact() -> None:
     """A million cells at S = 1e-8: control exp(-0.01) to rounding."""
     row = imd.summary(xr.Dataset({"survival_probability": ("cell", np.full(10**6, 1e-8))}))
     assert float(row.tumor_control_probability) == pytest.approx(np.exp(-0.01), rel=1e-7)
+
+
+def test_control_is_the_product_of_kill_at_that_time() -> None:
+    """Not of survival after all decays: radiation still to come has killed nobody yet."""
+    early = imd.summary(example().isel(time=[0]))
+    assert float(early.tumor_control_probability) == pytest.approx(0.1**3, rel=1e-12)
+    survival = imd.summary(xr.Dataset({"survival_probability": ("cell", [0.5, 0.2])}))
+    assert float(survival.tumor_control_probability) == pytest.approx(0.5 * 0.8, rel=1e-12)
 
 
 def test_nothing_to_summarize() -> None:

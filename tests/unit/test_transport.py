@@ -253,6 +253,17 @@ def test_unusual_radii_pass_when_meant() -> None:
     assert 0.8 < energy_keV / float(ds.energy_per_decay.sel(emission="alpha")) < 0.95
 
 
+def test_unusual_density_passes_when_meant() -> None:
+    given: dict[str, Any] = {**CELL, "density_g_per_cm3": 4.0}
+    with pytest.raises(UnitError, match="kg/m3"):
+        imd.s_values("Lu-177", **given)
+    with pytest.raises(UnitError, match="kg/m3"):
+        imd.hit_statistics(
+            "At-211", cell_radius_um=7.0, nucleus_radius_um=5.0, density_g_per_cm3=4.0
+        )
+    assert float(imd.s_values("Lu-177", **given, allow_unusual=True).s_value.max()) > 0.0
+
+
 # --- hit_statistics -------------------------------------------------------------------------
 
 
