@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from immunodose.data.nuclides import emissions
 from immunodose.errors import DataNotFoundError, InputError, ValidityWarning, did_you_mean
+from immunodose.memory import require_memory
 from immunodose.provenance import base_attrs
 from immunodose.rng import random_root
 from immunodose.scenario_file import Scenario
@@ -131,6 +132,8 @@ def run(
         A parameter set does not exist.
     InputError
         A set does not define a value that the run needs, or is of the wrong kind.
+    ResourceError
+        More threads or memory (by `estimate`) needed than this process may use.
 
     Notes
     -----
@@ -153,6 +156,11 @@ def run(
     if client is not None:
         raise InputError("client is not used yet. Leave it out; one run uses all CPUs.")
     resolve_threads(n_threads)
+    require_memory(
+        estimate(scenario)["memory (MB)"],
+        what=f"a run of {scenario.n_arms} arms with {scenario.n_tumor_cells} tumor cells each",
+        remedy="Give a smaller tumor, fewer times or fewer arms (see `immunodose estimate`).",
+    )
     root = random_root(scenario.rng)
     scenario = replace(scenario, rng=root)
     pairs = [(line, host) for line in scenario.cell_lines for host in scenario.hosts]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from immunodose.errors import FileError, InputError, did_you_mean
+from immunodose.errors import FileError, InputError, UnitError, did_you_mean
 from immunodose.rng import random_root
 from immunodose.typing import Physics
 
@@ -69,6 +69,18 @@ def _numbers(key: str, value: Any, *, increasing: bool) -> tuple[float, ...]:
     return tuple(numbers)
 
 
+def _check_activities(activities_kBq: tuple[float, ...]) -> None:
+    from immunodose.source_kinetics import USUAL_ACTIVITY_BQ
+
+    low, high = (value * 1e-3 for value in USUAL_ACTIVITY_BQ)
+    for index, value in enumerate(activities_kBq):
+        if value != 0.0 and not low <= value <= high:
+            raise UnitError(
+                f"invalid administered_activity_kBq[{index}]={value:g} (allowed: 0, or {low:g} to "
+                f"{high:g} kBq). Give kBq, not MBq or Bq."
+            )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One study: which tumors, hosts and activities, when to look, and how to compute.
@@ -84,11 +96,13 @@ class Scenario:
     agent
         Parameter set of the radiopharmaceutical.
     administered_activity_kBq
-        Administered activities in kBq, each >= 0; every one is an arm of each line and host.
+        Administered activities in kBq, each 0 or 0.01 to 1e9; every one is an arm of each line
+        and host.
     cell_lines, hosts
         Parameter sets; every line is put into every host.
     times_d
-        Times after administration in days, >= 0, strictly increasing.
+        Times after administration in days, from 0, strictly increasing: the kill is followed
+        from the administration on.
     physics
         Transport model: `"mird"` (straight CSDA tracks).
     rng
@@ -103,6 +117,8 @@ class Scenario:
     ------
     InputError
         A value is outside its range, or stands twice.
+    UnitError
+        An activity is implausible in kBq.
 
     Examples
     --------
@@ -141,8 +157,15 @@ class Scenario:
         activities = _numbers(
             "administered_activity_kBq", self.administered_activity_kBq, increasing=False
         )
+        _check_activities(activities)
         set_value(self, "administered_activity_kBq", activities)
-        set_value(self, "times_d", _numbers("times_d", self.times_d, increasing=True))
+        times = _numbers("times_d", self.times_d, increasing=True)
+        if times[0] != 0.0:
+            raise InputError(
+                f"invalid times_d[0]={times[0]:g} (allowed: 0, the administration, because the "
+                "kill is followed from there). Put 0 before it."
+            )
+        set_value(self, "times_d", times)
         if self.physics not in _PHYSICS:
             raise InputError(
                 f"invalid physics={self.physics!r} (there is no default yet; "

@@ -23,7 +23,7 @@ COMPARTMENTS = ("tumor", "blood", "marrow")
 
 _SECONDS = {"d": SECONDS_PER_DAY, "h": SECONDS_PER_HOUR, "s": 1.0}
 # From a few decays per second to the largest therapy of a patient with room to spare.
-_USUAL_ACTIVITY_BQ = (10.0, 1e12)
+USUAL_ACTIVITY_BQ = (10.0, 1e12)
 
 
 def biokinetics(
@@ -119,7 +119,7 @@ def biokinetics(
 
 def _activity(value: float, allow_unusual: bool) -> float:
     activity = number("administered_activity_Bq", value)
-    low, high = _USUAL_ACTIVITY_BQ
+    low, high = USUAL_ACTIVITY_BQ
     if activity != 0.0 and not low <= activity <= high and not allow_unusual:
         raise UnitError(
             f"invalid administered_activity_Bq={activity:g} (usual: 0, or {low:g} to {high:g} Bq). "

@@ -31,7 +31,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("source", "biokinetics", "cells"),
     ("physics",),
     ("data",),
-    ("schema", "provenance", "units", "rng", "threads", "typing", "errors", "_version"),
+    ("schema", "provenance", "units", "rng", "threads", "memory", "typing", "errors", "_version"),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 ANY_LAYER = {"_core", "testing"}  # `_core` may be imported, `testing` may import, everywhere

@@ -258,3 +258,17 @@ def test_estimate_counts_cells(result: xr.Dataset, scenario: Scenario) -> None:
     needs = estimate(scenario)
     assert needs["cells per tumor"] == result.sizes["cell"]
     assert needs["arms"] == 12
+
+
+def test_more_memory_than_there_is_is_refused_before_transport(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed_MB = estimate(scenario)["memory (MB)"]
+    monkeypatch.setattr("immunodose.memory.available_memory_MB", lambda: 0.9 * needed_MB)
+    monkeypatch.setattr("immunodose.tumor_model.build_models", None)
+    with pytest.raises(ResourceError, match=r"12 arms .*600 tumor cells .*immunodose estimate"):
+        run(scenario)
+
+
+def test_estimate_is_public() -> None:
+    assert imd.estimate is estimate
