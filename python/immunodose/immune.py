@@ -26,7 +26,7 @@ from immunodose.response_inputs import (
     nucleus_dose,
     tumor_set,
 )
-from immunodose.rng import RngLike, generator
+from immunodose.rng import ROOT_ITSELF, RngLike, generator
 from immunodose.schema import build
 from immunodose.threads import resolve_threads
 from immunodose.typing import FloatArray, FloatLike
@@ -150,7 +150,7 @@ def _baseline(
             "the Dataset has no 'mhc1_baseline' and rng is not given. Give rng=... to draw the "
             "baseline of each cell, or assign mhc1_baseline (cell)."
         )
-    random, root = generator(rng)
+    random, root = generator(rng, purpose=ROOT_ITSELF)
     normal = random.standard_normal(int(ds.sizes["cell"]))
     drawn = item.value("mhc1_baseline") * np.exp(item.value("mhc1_baseline_sd_ln") * normal)
     values = np.where(cell_types(ds) == TUMOR, drawn, np.nan)

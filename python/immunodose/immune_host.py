@@ -62,6 +62,11 @@ def set_attributes(host: ParameterSet) -> dict[str, str]:
 
 def host_state(host: ParameterLike) -> HostState:
     """Read a name, a parameter Dataset, a ParameterSet, or the Dataset of `simulate_host`."""
+    if not isinstance(host, (str, ParameterSet)) and not hasattr(host, "data_vars"):
+        raise InputError(
+            f"invalid host={host!r} (allowed: 'immunocompetent', 'athymic', another set of kind "
+            "host, or the Dataset of simulate_host). A host without T cells is 'athymic'."
+        )
     if isinstance(host, (str, ParameterSet)) or "effector_supply" not in host:
         return HostState(_checked(resolve(host)))
     return _simulated(host)

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from immunodose.errors import ConvergenceError, InputError
+from immunodose.errors import ConvergenceError, InputError, UnitError
 from immunodose.typing import FloatArray, FloatLike, IntArray
 
 _FIRST_STEP_D = 0.25
 _HALVINGS = 9
+
+# Beyond it a time is taken to be in seconds (one day has 86400 of them).
+_LONGEST_D = 36500.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,10 @@ def output_times(time_d: FloatLike) -> OutputTimes:
     >>> output_times(14.0).dims
     ()
     """
-    times = np.asarray(time_d, dtype=np.float64)
+    raw = np.asarray(time_d)
+    if raw.dtype.kind not in "iuf":
+        raise InputError(f"invalid time_d={time_d!r} (allowed: days as a number or 1-D numbers).")
+    times = raw.astype(np.float64)
     flat = np.atleast_1d(times)
     if times.ndim > 1 or flat.size == 0:
         raise InputError(f"invalid time_d of shape {times.shape} (allowed: a number or 1-D).")
@@ -64,6 +70,12 @@ def output_times(time_d: FloatLike) -> OutputTimes:
         i = int(np.argmax(bad))
         raise InputError(
             f"invalid time_d[{i}] = {flat[i]} d (allowed: finite, >= 0 and strictly rising)."
+        )
+    if flat[-1] > _LONGEST_D:
+        i = int(np.argmax(flat > _LONGEST_D))
+        raise UnitError(
+            f"time_d[{i}] = {flat[i]:g} d exceeds {_LONGEST_D:g} d (100 years). Is it in seconds? "
+            f"Then it is {flat[i] / 86400.0:g} d."
         )
     return OutputTimes(flat, times.ndim == 0)
 

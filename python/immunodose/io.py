@@ -117,6 +117,10 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
 
 
 def _target(path: str | os.PathLike[str]) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputError(
+            f"invalid path={path!r} (allowed: text or a Path that ends in {', '.join(_SUFFIXES)})."
+        )
     target = Path(path)
     if target.suffix not in _SUFFIXES:
         raise InputError(

@@ -138,7 +138,7 @@ def _attr(where: str, value: Any) -> Any:
     if isinstance(value, str):
         return _text(value, where)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _number(value, where)
+        return _number(value, where, unsigned=True)
     if isinstance(value, list) and value:
         # A list of one element comes back from NetCDF as that element.
         if len(value) == 1:
@@ -155,8 +155,10 @@ def _attr(where: str, value: Any) -> Any:
     )
 
 
-def _number(value: int | float, where: str) -> int | float:
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+def _number(value: int | float, where: str, *, unsigned: bool = False) -> int | float:
+    # One number alone may be unsigned, as the roots of random streams are.
+    limit = 2**64 if unsigned else 2**63
+    if isinstance(value, int) and not -(2**63) <= value < limit:
         raise InputError(f"{where} is {value}, beyond 64 bit. Store it as text.")
     return value
 

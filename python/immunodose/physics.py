@@ -106,7 +106,7 @@ def physics_model(
 ) -> PhysicsModel:
     """Return the kernels of a nuclide; those of a named nuclide are cached."""
     density = require_density(density_g_per_cm3, allow_unusual=allow_unusual)
-    if isinstance(nuclide, str):
+    if isinstance(nuclide, str) and (retention is None or isinstance(retention, Mapping)):
         kept = None if retention is None else tuple(sorted(retention.items()))
         return _named_model(nuclide, physics, chain, chain_horizon_d, kept, density)
     table = emissions(nuclide, chain=chain, chain_horizon_d=chain_horizon_d, retention=retention)

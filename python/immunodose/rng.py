@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import secrets
+import zlib
 from typing import TypeAlias
 
 import numpy as np
@@ -13,6 +14,9 @@ from immunodose.errors import InputError
 RngLike: TypeAlias = int | np.integer | np.random.SeedSequence | np.random.Generator | None
 
 _ROOT_LIMIT = 2**64
+
+ROOT_ITSELF = ""
+"""The purpose whose checksum is 0: the MHC-I baseline and the draws of assumed values."""
 
 
 def random_root(rng: RngLike) -> int:
@@ -45,7 +49,27 @@ def random_root(rng: RngLike) -> int:
     return int(rng)
 
 
-def generator(rng: RngLike) -> tuple[np.random.Generator, int]:
-    """Return a NumPy generator (Philox) and the root that seeds it."""
+def generator(rng: RngLike, *, purpose: str) -> tuple[np.random.Generator, int]:
+    """Return the NumPy generator (Philox) of one purpose, and the root that seeds it.
+
+    The key of Philox has 128 bits: the root, and a checksum of the purpose above it. One stream
+    for all would give `rng=1` in two calls the same random numbers, so that, for example, the
+    label of a cell went with its antigen.
+
+    Parameters
+    ----------
+    rng
+        As in `random_root`.
+    purpose
+        What is drawn, e.g. "lognormal:antigen"; no two kinds of draws share one.
+
+    Examples
+    --------
+    >>> first, root = generator(1, purpose="label")
+    >>> other, _ = generator(1, purpose="baseline")
+    >>> root, bool(first.random() == other.random())
+    (1, False)
+    """
     root = random_root(rng)
-    return np.random.Generator(np.random.Philox(key=root)), root
+    key = root | (zlib.crc32(purpose.encode()) << 64)
+    return np.random.Generator(np.random.Philox(key=key)), root

@@ -155,6 +155,11 @@ def run(
 
     if client is not None:
         raise InputError("client is not used yet. Leave it out; one run uses all CPUs.")
+    if not isinstance(scenario, Scenario):
+        raise InputError(
+            f"scenario is no Scenario (got {type(scenario).__name__}). "
+            "Read it with immunodose.Scenario.from_toml(path)."
+        )
     resolve_threads(n_threads)
     require_memory(
         estimate(scenario)["memory (MB)"],

@@ -91,7 +91,8 @@ def label(
     effective_half_life_h
         Effective half-life in the cells in h; only dose-rate effects need it.
     rng
-        int, SeedSequence, Generator or None; used if cells or amounts are drawn.
+        int, SeedSequence, Generator or None; used if cells or amounts are drawn. Each agent has
+        a stream of its own, so one seed serves several calls.
 
     Returns
     -------
@@ -143,6 +144,7 @@ def label(
         weights=weights,
         labeled_cell_types=labeled_cell_types,
         rng=rng,
+        purpose=f"label:{agent.nuclide}:{len(_history(cells))}",
     )
     medium = medium_concentration(
         drawn.decays, medium_share, medium_volume_um3, medium_decays_per_um3
@@ -189,6 +191,11 @@ def stored_emissions(labeled: xr.Dataset) -> dict[str, xr.Dataset]:
     """
     texts = json.loads(labeled.attrs.get("custom_emissions", "{}"))
     return {key: spectrum_from_json(content) for key, content in texts.items()}
+
+
+def _history(cells: xr.Dataset) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(cells.attrs.get("labels", "[]"))
+    return found
 
 
 def _check_cells(cells: xr.Dataset) -> None:
@@ -239,7 +246,7 @@ def _add(
         record["row"] = labels[-1]
         if spectrum is not None:
             spectra[labels[-1]] = spectrum
-    history = [*json.loads(cells.attrs.get("labels", "[]")), record]
+    history = [*_history(cells), record]
     attrs = {**cells.attrs, **base_attrs(), "labels": json.dumps(history)}
     if spectra:
         attrs["custom_emissions"] = json.dumps(spectra)

@@ -47,13 +47,14 @@ def amounts(
     weights: str | npt.ArrayLike | None,
     labeled_cell_types: Sequence[str] | None,
     rng: RngLike,
+    purpose: str,
 ) -> Amounts:
-    """Return the decays of every cell (arguments as in `label`)."""
+    """Return the decays of every cell (arguments as in `label`; `purpose` keys the stream)."""
     mean = number("decays_per_cell", decays_per_cell)
     spread = _check_distribution(distribution, mean, sd)
     eligible = _eligible(cells, labeled_cell_types)
     count = _number_labeled(fraction("labeled_fraction", labeled_fraction), eligible.size)
-    random, root = generator(rng)
+    random, root = generator(rng, purpose=purpose)
     drawn = count < eligible.size or (distribution != "uniform" and count > 0)
     chosen = eligible
     if count < eligible.size:

@@ -60,6 +60,11 @@ def summary(ds: xr.Dataset) -> xr.Dataset:
     >>> float(out.surviving_fraction), float(out.tumor_control_probability)
     (0.375, 0.375)
     """
+    if not hasattr(ds, "data_vars"):
+        raise InputError(
+            f"only a Dataset can be summarized (got {type(ds).__name__}). "
+            "Give the result of run, absorbed_dose, survival or kill_probability."
+        )
     if not any(name in ds for name in _ANY_OF):
         raise InputError(
             f"nothing to summarize: the Dataset has none of {', '.join(_ANY_OF)}. "

@@ -149,6 +149,11 @@ def simulate_host(
 def _of_regimen(
     regimen: Regimen | Mapping[str, Any],
 ) -> tuple[dict[str, OrganDose], dict[str, Any]]:
+    if not isinstance(regimen, (Regimen, Mapping)):
+        raise InputError(
+            f"invalid regimen={regimen!r} (allowed: a mapping with agent and "
+            "administered_activity_Bq, or None)."
+        )
     if not isinstance(regimen, Regimen):
         fields = {"agent", "administered_activity_Bq"}
         if set(regimen) != fields:

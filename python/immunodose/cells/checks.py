@@ -172,6 +172,11 @@ def check(cells: xr.Dataset, *, allow_unusual: bool = True) -> None:
     >>> imd.cells.check(imd.cells.lattice(shape=(2, 1, 1), spacing_um=10.0, cell_radius_um=5.0,
     ...                                   nucleus_radius_um=3.0))
     """
+    if not hasattr(cells, "variables"):
+        raise InputError(
+            f"cells is no Dataset (got {type(cells).__name__}). "
+            "Make it with immunodose.cells, for example immunodose.cells.spheroid(...)."
+        )
     arrays = []
     for name in ("x", "y", "z", "cell_radius", "nucleus_radius"):
         if name not in cells.variables:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,24 +10,13 @@ import numpy as np
 from immunodose import schema
 from immunodose.cells import checks
 from immunodose.errors import GeometryError, InputError
-from immunodose.rng import RngLike, random_root
+from immunodose.rng import RngLike, generator
 
 if TYPE_CHECKING:
     import xarray as xr
 
 TUMOR = "tumor"
 _GEOMETRY_DEPENDENT = ("time_integrated_activity", "absorbed_dose", "hit_mean")
-
-
-def _generator(rng: RngLike, purpose: str) -> tuple[np.random.Generator, int]:
-    """Return a stream of its own for each purpose, so that one seed can serve several calls.
-
-    With one stream for all, `rng=1` in two calls would give two properties of a cell the same
-    random numbers.
-    """
-    root = random_root(rng)
-    key = root | (zlib.crc32(purpose.encode()) << 64)
-    return np.random.Generator(np.random.Philox(key=key)), root
 
 
 def with_cell_type(
@@ -115,7 +103,7 @@ def with_cell_type(
             f"cell_radius_um={new_cell_um:g} of {cell_type!r} exceeds that of {too_small.size} "
             f"cells it may replace (cell {first}: {old_um[first]:g} um), so it could overlap."
         )
-    draw, root = _generator(rng, f"cell_type:{cell_type}")
+    draw, root = generator(rng, purpose=f"cell_type:{cell_type}")
     chosen = draw.choice(candidates, size=n_new, replace=False)
     types[chosen] = cell_type
     radii = {"cell_radius": new_cell_um, "nucleus_radius": new_nucleus_um}
@@ -172,7 +160,7 @@ def lognormal(
         if not np.isfinite(value) or value < 0.0 or (value == 0.0 and not low_ok):
             allowed = ">= 0" if low_ok else "> 0"
             raise InputError(f"invalid {label}={value!r} (allowed: finite and {allowed}).")
-    draw, root = _generator(rng, f"lognormal:{name}")
+    draw, root = generator(rng, purpose=f"lognormal:{name}")
     values = median * np.exp(sd_ln * draw.standard_normal(cells.sizes["cell"]))
     if name in schema.VARIABLES:
         variable = schema.data_array(name, ("cell",), values)

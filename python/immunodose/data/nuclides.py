@@ -110,6 +110,8 @@ def emissions(
         unused = chain and half_life_source == "icrp107"
         unused = unused and all(value is None for value in (chain_horizon_d, retention, source))
         return _given_emissions(nuclide, only_argument=unused)
+    if not isinstance(chain, (bool, np.bool_)):
+        raise InputError(f"invalid chain={chain!r} (allowed: True or False).")
     data = DEFAULT_SOURCE if source is None else source
     solved = chain_structure(
         radionuclide(nuclide, data),

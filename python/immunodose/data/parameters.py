@@ -17,7 +17,7 @@ import numpy as np
 from immunodose.data.parameter_file import KINDS, Parameter, parse
 from immunodose.errors import DataNotFoundError, FileError, InputError, did_you_mean
 from immunodose.provenance import base_attrs
-from immunodose.rng import RngLike, generator
+from immunodose.rng import ROOT_ITSELF, RngLike, generator
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -239,7 +239,7 @@ def perturbed(parameter_set: ParameterSet, *, rng: RngLike, factor: float = 2.0)
     """
     if not math.isfinite(factor) or factor < 1.0:
         raise InputError(f"invalid factor={factor} (allowed: finite and >= 1).")
-    random, _ = generator(rng)
+    random, _ = generator(rng, purpose=ROOT_ITSELF)
     entries = dict(parameter_set.entries)
     for key in sorted(parameter_set.assumed()):
         item = entries[key]
