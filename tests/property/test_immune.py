@@ -121,8 +121,9 @@ def test_cd8_kill_rises_with_mhc1_and_needs_it(n_cells: int, seed: int) -> None:
         for factor in (0.0, 1.0, 4.0, 1e6, 1e9)
     ]
     assert (kills[0] == 0.0).all()
+    # Each case is solved to 1e-4 of the kill on a time grid of its own.
     for less, more in itertools.pairwise(kills):
-        assert (more >= less - 1e-12).all()
+        assert (more >= less - 2e-4).all()
     saturated = kills[-1].values
     np.testing.assert_allclose(saturated, saturated[:1].repeat(n_cells, axis=0), atol=1e-2)
 
