@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ from immunodose.response_inputs import (
     dose_history,
     merged,
     nucleus_dose,
+    require_effect,
     tumor_set,
 )
 from immunodose.rng import ROOT_ITSELF, RngLike, generator
@@ -103,7 +105,10 @@ def mhc1_expression(
     >>> bool((out.mhc1_surface == out.mhc1_baseline).all())
     True
     """
-    item = tumor_set(parameters, overrides)
+    item = tumor_set(parameters)
+    require_effect("mhc1_expression", overrides, item.entries)
+    _refuse_baseline(ds, overrides)
+    item = item.with_overrides(**overrides)
     outputs = output_times(time_d)
     is_tumor = cell_types(ds) == TUMOR
     dose, history = nucleus_dose(ds), dose_history(ds)
@@ -129,9 +134,27 @@ def mhc1_expression(
             ),
         },
         coords={**({"cell": ds["cell"].values} if "cell" in ds.coords else {}), **outputs.coords()},
-        attrs=base_attrs(**attrs, mhc1_step_d=step, **item.attrs("mhc1_parameters")),
+        attrs=base_attrs(
+            **attrs,
+            mhc1_step_d=step,
+            mhc1_time_d=float(outputs.time_d[0]) if outputs.scalar else None,
+            mhc1_recognized_peptide_share=item.value("recognized_peptide_share"),
+            **item.attrs("mhc1_parameters"),
+        ),
     )
-    return merged(ds, new, merge=merge)
+    result = merged(ds, new, merge=merge)
+    if not outputs.scalar:
+        result.attrs.pop("mhc1_time_d", None)  # of an earlier call for one time
+    return result
+
+
+def _refuse_baseline(ds: xr.Dataset, overrides: Mapping[str, float]) -> None:
+    given = [key for key in ("mhc1_baseline", "mhc1_baseline_sd_ln") if key in overrides]
+    if given and "mhc1_baseline" in ds:
+        raise InputError(
+            f"override {given[0]} has no effect: the Dataset holds mhc1_baseline of each cell. "
+            "Drop that variable, or leave the override out."
+        )
 
 
 def _baseline(
@@ -226,8 +249,8 @@ def kill_probability(
     parameters
         Cell-line set (name, Dataset, ParameterSet), or a mapping with the entry `"tumor"`.
     host
-        `"immunocompetent"`, `"athymic"`, another host set, or the Dataset of `simulate_host`,
-        whose `effector_supply` is then used.
+        `"immunocompetent"`, `"athymic"`, another host set (all untreated: supply 1), or the
+        Dataset of `simulate_host`, whose `effector_supply` is then used.
     time_d
         Times after administration (d, >= 0): a number, or a rising sequence.
     merge
@@ -250,7 +273,13 @@ def kill_probability(
     ------
     InputError
         If a needed variable or parameter is missing, no number of T cells is given, or a time
-        lies outside the times of `mhc1_surface` or `effector_supply`.
+        lies outside the times of `mhc1_surface` or `effector_supply`, or `mhc1_surface` comes
+        from another cell-line set or share of recognized peptides.
+
+    Warns
+    -----
+    ValidityWarning
+        If cells have a dose but the host is untreated, or `mhc1_surface` is that of another time.
 
     Notes
     -----

@@ -22,8 +22,11 @@ from immunodose.response_inputs import (
     cell_types,
     check_values,
     dose_history,
+    nucleus_dose,
     require,
+    require_effect,
     tumor_set,
+    warn,
 )
 from immunodose.typing import FloatArray
 
@@ -80,9 +83,7 @@ def kill_inputs(
     outputs: OutputTimes,
 ) -> KillInputs:
     """Check the Dataset, route each override to the set that has its key, read the values."""
-    in_host = {key: value for key, value in overrides.items() if key in host.parameters.entries}
-    host_set = host.parameters.with_overrides(**in_host)
-    line = tumor_set(parameters, {k: v for k, v in overrides.items() if k not in in_host})
+    host_set, line = _sets(host.parameters, tumor_set(parameters), overrides)
     types = cell_types(ds)
     is_tumor, is_t_cell = types == TUMOR, types == T_CELL
     if not is_tumor.any():
@@ -92,9 +93,13 @@ def kill_inputs(
         raise InputError(f"survival_probability has dims {survival.dims} (allowed: cell).")
     probability = np.asarray(survival.values, dtype=np.float64)
     check_values("survival_probability", probability, high=1.0)
+    _require_same_line(ds, line)
     pmhc, pmhc_time_d = _pmhc(ds, line, is_tumor, outputs)
-    baseline = _baseline(host_set, is_tumor, is_t_cell, in_host)
+    baseline = _baseline(host_set, is_tumor, is_t_cell, overrides)
     model = effector_model(host_set, baseline)
+    attrs: dict[str, Any] = {"warnings": ds.attrs.get("warnings", "[]")}
+    if model.present:
+        _warn_of_limits(attrs, ds, host, outputs)
     return KillInputs(
         # A stored 0 is a probability below the smallest double.
         log_survival=np.log(np.maximum(probability, _SMALLEST)),
@@ -108,8 +113,71 @@ def kill_inputs(
         killing_rate_per_d=host_set.value("killing_rate_constant") if model.present else 0.0,
         pmhc_half_kill=host_set.value("pmhc_half_kill") if model.present else 1.0,
         pmhc_power=host_set.value("pmhc_power") if model.present else 1.0,
-        attrs={**set_attributes(host_set), **line.attrs("kill_parameters")},
+        attrs={
+            **attrs,
+            "host_supply": "untreated" if host.time_d is None else "simulated",
+            **set_attributes(host_set),
+            **line.attrs("kill_parameters"),
+        },
     )
+
+
+def _sets(
+    host: ParameterSet, line: ParameterSet, overrides: Mapping[str, float]
+) -> tuple[ParameterSet, ParameterSet]:
+    """Return host and line with each override in the set that has its key."""
+    require_effect("kill_probability", overrides, host.entries, line.entries)
+    in_host = {key: value for key, value in overrides.items() if key in host.entries}
+    in_line = {key: value for key, value in overrides.items() if key not in in_host}
+    return host.with_overrides(**in_host), line.with_overrides(**in_line)
+
+
+def _require_same_line(ds: xr.Dataset, line: ParameterSet) -> None:
+    """Raise InputError if `mhc1_expression` used another line, or another share of peptides."""
+    name = ds.attrs.get("mhc1_parameters", line.name)
+    if name != line.name:
+        raise InputError(
+            f"mhc1_surface comes from parameter set {name!r}, kill_probability got {line.name!r} "
+            "(they must be one tumor). Give both calls the same set."
+        )
+    share = line.value("recognized_peptide_share")
+    before = float(ds.attrs.get("mhc1_recognized_peptide_share", share))
+    if before != share:
+        raise InputError(
+            f"recognized_peptide_share={share:g} here, but {before:g} in mhc1_expression, which "
+            "gave pmhc_surface (they must agree). Give both calls the same set and override."
+        )
+
+
+def _warn_of_limits(
+    attrs: dict[str, Any], ds: xr.Dataset, host: HostState, outputs: OutputTimes
+) -> None:
+    dosed = "absorbed_dose" in ds and bool((nucleus_dose(ds) > 0.0).any())
+    if host.time_d is None and dosed:
+        warn(
+            attrs,
+            f"the supply of T cells is that of an untreated host {host.parameters.name!r}, though "
+            "the cells have a radiation dose. Pass the Dataset of immunodose.simulate_host("
+            "host=..., regimen=..., time_d=...) as host.",
+        )
+    time_d = _time_of_surface(ds)
+    if time_d is not None and bool((outputs.time_d != time_d).any()):
+        warn(
+            attrs,
+            f"mhc1_surface is that of {time_d:g} d, taken as constant for time_d up to "
+            f"{outputs.time_d[-1]:g} d. Call immunodose.mhc1_expression with times from 0 on.",
+        )
+
+
+def _time_of_surface(ds: xr.Dataset) -> float | None:
+    """Return the one time of `mhc1_surface` if it has no dim time and the time is known."""
+    surface = ds["mhc1_surface"]
+    if "time" in surface.dims:
+        return None
+    if "time" in surface.coords:
+        return float(surface["time"])
+    time_d = ds.attrs.get("mhc1_time_d")
+    return None if time_d is None else float(time_d)
 
 
 def _baseline(

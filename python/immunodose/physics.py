@@ -4,15 +4,21 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from immunodose import _core
-from immunodose.data.nuclides import emissions, nuclide_label
-from immunodose.errors import InputError, UnitError, did_you_mean
+from immunodose.data.nuclides import (
+    emissions,
+    named_emissions,
+    nuclide_label,
+    progeny_warning,
+)
+from immunodose.errors import InputError, UnitError, ValidityWarning, did_you_mean
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
 from immunodose.typing import EMISSIONS, Emission, FloatArray, FloatLike, Physics
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 PHYSICS: tuple[Physics, ...] = ("mird",)
+
+_LEFT_OUT = ("progeny_energy_left_out_keV", "progeny_energy_left_out_share")
 
 # The stopping powers are those of liquid water, scaled by density.
 _PLAUSIBLE_G_PER_CM3 = (0.2, 3.0)
@@ -52,7 +60,8 @@ class PhysicsModel:
     """Kernels of one nuclide under one transport model.
 
     `kernels` has the emission classes that the model transports; `emitted_keV` and
-    `not_scored_keV` are mean energies per decay of every class.
+    `not_scored_keV` are mean energies per decay of every class; `left_out` has the attributes of
+    the emissions that tell which progeny are not among them.
     """
 
     nuclide: str
@@ -61,6 +70,7 @@ class PhysicsModel:
     kernels: Mapping[Emission, RadialKernel]
     emitted_keV: Mapping[Emission, float]
     not_scored_keV: Mapping[Emission, float]
+    left_out: Mapping[str, Any]
 
 
 def require_physics(physics: str | None) -> Physics:
@@ -108,7 +118,12 @@ def physics_model(
     density = require_density(density_g_per_cm3, allow_unusual=allow_unusual)
     if isinstance(nuclide, str) and (retention is None or isinstance(retention, Mapping)):
         kept = None if retention is None else tuple(sorted(retention.items()))
-        return _named_model(nuclide, physics, chain, chain_horizon_d, kept, density)
+        model = _named_model(nuclide, physics, chain, chain_horizon_d, kept, density)
+        # Not in the cached part, which would warn the first time only.
+        message = progeny_warning(model.left_out)
+        if message is not None:
+            warnings.warn(message, ValidityWarning, stacklevel=3)
+        return model
     table = emissions(nuclide, chain=chain, chain_horizon_d=chain_horizon_d, retention=retention)
     return _model(table, physics, density)
 
@@ -123,7 +138,7 @@ def _named_model(
     density_g_per_cm3: float,
 ) -> PhysicsModel:
     kept = None if retention is None else dict(retention)
-    table = emissions(nuclide, chain=chain, chain_horizon_d=chain_horizon_d, retention=kept)
+    table = named_emissions(nuclide, chain=chain, chain_horizon_d=chain_horizon_d, retention=kept)
     return _model(table, physics, density_g_per_cm3)
 
 
@@ -148,9 +163,9 @@ def _model(table: xr.Dataset, physics: Physics, density_g_per_cm3: float) -> Phy
             density_g_per_cm3=density_g_per_cm3,
         )
         kernels[emission] = RadialKernel(edge, deposited)
-    return PhysicsModel(
-        nuclide_label(table), physics, density_g_per_cm3, kernels, emitted, not_scored
-    )
+    label = nuclide_label(table)
+    left_out = {"nuclide": label, **{k: table.attrs[k] for k in _LEFT_OUT if k in table.attrs}}
+    return PhysicsModel(label, physics, density_g_per_cm3, kernels, emitted, not_scored, left_out)
 
 
 def point_kernel(
@@ -192,6 +207,11 @@ def point_kernel(
         For radii that are not finite, positive and ascending, or a density that is not > 0.
     UnitError
         For a density outside its range.
+
+    Warns
+    -----
+    ValidityWarning
+        If `chain=False` leaves out energy of progeny.
 
     Notes
     -----
@@ -280,7 +300,7 @@ def energy_variables(
 def model_attrs(model: PhysicsModel) -> dict[str, object]:
     """Provenance of everything computed with a model."""
     return base_attrs(
-        nuclide=model.nuclide,
+        **model.left_out,
         physics=model.physics,
         density_g_per_cm3=model.density_g_per_cm3,
         physics_note=(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
+from immunodose.data.parameter_file import Parameter
 from immunodose.data.parameters import ParameterSet, resolve
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.typing import FloatArray
@@ -23,6 +24,62 @@ TUMOR = "tumor"
 
 ParameterLike: TypeAlias = "str | xr.Dataset | ParameterSet"
 ParametersByType: TypeAlias = "ParameterLike | Mapping[str, ParameterLike]"
+
+# The keys that each call reads of a cell line or host: overrides of others would do nothing.
+READ_BY: dict[str, frozenset[str]] = {
+    "survival": frozenset(
+        {
+            "low_let_alpha",
+            "low_let_beta",
+            "high_let_alpha",
+            "high_let_beta",
+            "high_let_reference_let",
+            "high_let_reference_nucleus_radius",
+            "repair_half_time_fast",
+            "repair_half_time_slow",
+            "repair_slow_fraction",
+            "validity_dose_max",
+        }
+    ),
+    "mhc1_expression": frozenset(
+        {
+            "mhc1_baseline",
+            "mhc1_baseline_sd_ln",
+            "mhc1_inducibility",
+            "mhc1_induction_max",
+            "mhc1_induction_dose",
+            "mhc1_induction_power",
+            "mhc1_memory_time",
+            "mhc1_turnover_rate",
+            "mhc1_assembly",
+            "recognized_peptide_share",
+        }
+    ),
+    "kill_probability": frozenset(
+        {
+            "recognized_peptide_share",
+            "cd8_present",
+            "effector_to_target_ratio",
+            "effector_priming_gain",
+            "effector_loss_rate",
+            "antigen_clearance_rate",
+            "priming_delay",
+            "killing_rate_constant",
+            "pmhc_half_kill",
+            "pmhc_power",
+        }
+    ),
+    "simulate_host": frozenset(
+        {
+            "lymphocyte_turnover_rate",
+            "lymphocyte_alpha_sensitivity",
+            "lymphocyte_low_let_alpha",
+            "lymphocyte_low_let_beta",
+            "lymphocyte_repair_half_time",
+            "white_cell_marrow_sensitivity",
+        }
+    ),
+}
 
 _DOSE_DIMS = ("cell", "nuclide", "target", "emission", "origin")
 
@@ -143,7 +200,34 @@ def sets_by_type(
             f"cells of type {missing[0]!r} have no parameter set (given: {sorted(given)}). "
             f'Give a mapping, e.g. parameters={{"tumor": ..., "{missing[0]}": ...}}.'
         )
-    return {name: resolve(given[name]).with_overrides(**overrides) for name in present}
+    sets = {name: resolve(given[name]) for name in present}
+    require_effect("survival", overrides, *(item.entries for item in sets.values()))
+    return {name: item.with_overrides(**overrides) for name, item in sets.items()}
+
+
+def require_effect(
+    call: str, overrides: Mapping[str, float], *known: Mapping[str, Parameter]
+) -> None:
+    """Raise InputError for an override that a set knows but the call does not read.
+
+    Parameters
+    ----------
+    call
+        Public function, a key of `READ_BY`.
+    overrides
+        What the caller gave.
+    *known
+        Entries of the sets; keys of none of them are left to `ParameterSet.with_overrides`.
+    """
+    for key in overrides:
+        if key in READ_BY[call] or not any(key in entries for entries in known):
+            continue
+        readers = [f"immunodose.{name}" for name, keys in READ_BY.items() if key in keys]
+        remedy = " or ".join(readers) or "the call that builds or labels the cells"
+        raise InputError(
+            f"override {key}={overrides[key]} has no effect in {call}, which does not read it. "
+            f"Give it to {remedy}."
+        )
 
 
 def set_attrs(prefix: str, sets: Mapping[str, ParameterSet]) -> dict[str, str]:
@@ -176,10 +260,10 @@ def merged(ds: xr.Dataset, new: xr.Dataset, *, merge: bool) -> xr.Dataset:
     return result.assign_attrs({**ds.attrs, **new.attrs})
 
 
-def tumor_set(parameters: ParametersByType, overrides: Mapping[str, float]) -> ParameterSet:
+def tumor_set(parameters: ParametersByType) -> ParameterSet:
     """Return the set of the tumor cells; of a mapping the entry `"tumor"`."""
     if isinstance(parameters, Mapping) and not hasattr(parameters, "data_vars"):
         if TUMOR not in parameters:
             raise InputError(f"parameters has no entry {TUMOR!r} (given: {sorted(parameters)}).")
         parameters = parameters[TUMOR]
-    return resolve(cast("ParameterLike", parameters)).with_overrides(**overrides)
+    return resolve(cast("ParameterLike", parameters))

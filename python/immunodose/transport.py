@@ -105,6 +105,11 @@ def s_values(
     GeometryError
         For a nucleus larger than its cell or a distance at which the cells overlap.
 
+    Warns
+    -----
+    ValidityWarning
+        If `chain=False` leaves out energy of progeny.
+
     Notes
     -----
     One-dimensional integral of kernel times overlap, exact but for the kernel's bins: Eq. 7 of

@@ -67,7 +67,11 @@ def scene(n_cells: int, seed: int) -> xr.Dataset:
     return ds
 
 
-def kill(ds: xr.Dataset, host: Any = HOST, **overrides: float) -> xr.Dataset:
+# Hosts that are untreated on purpose.
+UNTREATED = imd.simulate_host(host=HOST, time_d=TIMES)
+
+
+def kill(ds: xr.Dataset, host: Any = UNTREATED, **overrides: float) -> xr.Dataset:
     return imd.kill_probability(
         ds, parameters=LINE, host=host, time_d=TIMES, merge=False, **overrides
     )
@@ -187,8 +191,8 @@ def test_more_dose_never_leaves_more_lymphocytes(
 @given(CELLS, SEEDS)
 def test_bits_do_not_depend_on_threads_or_on_other_cells(n_cells: int, seed: int) -> None:
     ds = scene(n_cells, seed)
-    one = imd.kill_probability(ds, parameters=LINE, host=HOST, time_d=TIMES, n_threads=1)
-    many = imd.kill_probability(ds, parameters=LINE, host=HOST, time_d=TIMES)
+    one = imd.kill_probability(ds, parameters=LINE, host=UNTREATED, time_d=TIMES, n_threads=1)
+    many = imd.kill_probability(ds, parameters=LINE, host=UNTREATED, time_d=TIMES)
     assert one.kill_probability.values.tobytes() == many.kill_probability.values.tobytes()
     mhc1 = imd.mhc1_expression(ds, parameters=LINE, time_d=TIMES)
     last = imd.mhc1_expression(ds.isel(cell=[-1]), parameters=LINE, time_d=TIMES)

@@ -13,8 +13,9 @@ from tests.reference import immune as oracle
 
 import immunodose as imd
 from immunodose.data.parameters import ParameterSet, resolve
-from immunodose.errors import ConvergenceError, InputError
+from immunodose.errors import ConvergenceError, InputError, ValidityWarning
 from immunodose.immune_time import converged, make_grid, output_times, relax
+from immunodose.response_inputs import READ_BY
 
 # Values of its own, so that a new fit of the shipped sets does not change what is tested.
 LINE = resolve(
@@ -284,6 +285,114 @@ def test_provenance_and_merge() -> None:
     assert "survival_probability" in out
     alone = imd.kill_probability(ds, **_KILL, merge=False)
     assert "survival_probability" not in alone
+
+
+@pytest.mark.parametrize(
+    ("call", "key", "reader"),
+    [
+        ("survival", "mhc1_baseline", "immunodose.mhc1_expression"),
+        ("survival", "cell_radius", "builds or labels the cells"),
+        ("mhc1_expression", "low_let_alpha", "immunodose.survival"),
+        ("kill_probability", "low_let_alpha", "immunodose.survival"),
+        ("kill_probability", "mhc1_inducibility", "immunodose.mhc1_expression"),
+        ("kill_probability", "lymphocyte_turnover_rate", "immunodose.simulate_host"),
+    ],
+)
+def test_an_override_that_the_call_does_not_read_is_refused(
+    call: str, key: str, reader: str
+) -> None:
+    ds = cells_with(dose=[1.0], survival=[0.5], mhc1=[1000.0])
+    options: dict[str, Any] = {"parameters": LINE}
+    if call != "survival":
+        options["time_d"] = 5.0
+    if call == "kill_probability":
+        options["host"] = HOST
+    else:
+        ds = xr.Dataset({"absorbed_dose": (("cell", "emission"), [[1.0]])})
+        ds = ds.assign_coords(emission=["beta"])
+    with pytest.raises(InputError, match=rf"{key}=1.0 has no effect in {call}.*{reader}"):
+        getattr(imd, call)(ds, **options, **{key: 1.0})
+
+
+def test_every_key_of_lines_and_hosts_has_a_reader_or_belongs_to_the_cells() -> None:
+    keys = {key for name in ("b16k1", "immunocompetent") for key in resolve(name).entries}
+    read = frozenset().union(*READ_BY.values())
+    assert read <= keys
+    assert keys - read == {
+        "cell_radius", "nucleus_radius", "packing_fraction", "antigen_sd_ln",
+    }  # fmt: skip
+
+
+def test_an_override_of_the_baseline_needs_it_to_be_drawn() -> None:
+    ds = cells_with(dose=[1.0])
+    ds["mhc1_baseline"] = ("cell", [100.0])
+    with pytest.raises(InputError, match="mhc1_baseline has no effect: the Dataset holds"):
+        imd.mhc1_expression(ds, parameters=LINE, time_d=1.0, mhc1_baseline=5.0)
+
+
+def test_mhc1_and_kill_must_be_of_one_line() -> None:
+    ds = cells_with(dose=[0.0], survival=[0.5])
+    with_mhc1 = imd.mhc1_expression(ds, parameters="b16k1", time_d=[0.0, 5.0], rng=1)
+    options: dict[str, Any] = {"host": HOST, "time_d": [0.0, 5.0]}
+    with pytest.raises(InputError, match=r"from parameter set 'b16k1'.* got 'b16f10'"):
+        imd.kill_probability(with_mhc1, parameters="b16f10", **options)
+    with pytest.raises(InputError, match=r"recognized_peptide_share=0\.5 here, but 0\.00"):
+        imd.kill_probability(with_mhc1, parameters="b16k1", **options, recognized_peptide_share=0.5)
+    both = imd.kill_probability(with_mhc1, parameters="b16k1", **options)
+    assert both.attrs["kill_parameters"] == both.attrs["mhc1_parameters"]
+
+
+def test_an_untreated_host_of_treated_cells_is_a_warning() -> None:
+    ds = cells_with(dose=[1.0], survival=[0.5], mhc1=[1000.0])
+    with pytest.warns(ValidityWarning, match="untreated host 'immunocompetent'") as caught:
+        named = imd.kill_probability(ds, **_KILL)
+    assert len(caught) == 1
+    assert named.attrs["host_supply"] == "untreated"
+    assert json.loads(named.attrs["warnings"]) == [str(caught[0].message)]
+    # None of these warn (warnings are errors here): simulated, without CD8, without dose.
+    host = imd.simulate_host(host=HOST, time_d=[0.0, 5.0])
+    simulated = imd.kill_probability(ds, **{**_KILL, "host": host})
+    assert simulated.attrs["host_supply"] == "simulated"
+    imd.kill_probability(ds, **{**_KILL, "host": "athymic"})
+    imd.kill_probability(ds.assign(absorbed_dose=0.0 * ds.absorbed_dose), **_KILL)
+
+
+def test_mhc1_of_one_time_is_for_that_time() -> None:
+    ds = cells_with(dose=[0.0], survival=[0.5])
+    one = imd.mhc1_expression(ds, parameters=LINE, time_d=5.0, rng=1)
+    assert one.attrs["mhc1_time_d"] == 5.0
+    imd.kill_probability(one, **_KILL)
+    with pytest.warns(ValidityWarning, match="mhc1_surface is that of 5 d.* up to 9 d"):
+        imd.kill_probability(one, **{**_KILL, "time_d": 9.0})
+    many = imd.mhc1_expression(one, parameters=LINE, time_d=[0.0, 5.0, 9.0])
+    assert "mhc1_time_d" not in many.attrs
+    last = many.isel(time=-1)
+    with pytest.warns(ValidityWarning, match="mhc1_surface is that of 9 d"):
+        imd.kill_probability(last, **_KILL)
+
+
+@pytest.mark.parametrize(("rate_per_d", "largest"), [(0.3, 3.64e-3), (1.0, 6.15e-3)])
+def test_error_of_radiation_death_in_time_by_the_delivered_share(
+    rate_per_d: float, largest: float
+) -> None:
+    """1 - S^w of Eq. 10 against the quadratic part of 10 Gy in time (docs/theory/immune.md)."""
+    alpha, beta, dose = 0.35, 0.03, 10.0
+    t = np.linspace(0.0, 20.0 / rate_per_d, 401)
+    pairs, whole = np.zeros(t.size), 0.0
+    for weight, half_time_min in ((0.505, 11.4), (0.495, 129.6)):
+        mu = math.log(2.0) * 1440.0 / half_time_min
+        both = -np.expm1(-2.0 * rate_per_d * t) / (2.0 * rate_per_d)
+        both += np.expm1(-(rate_per_d + mu) * t) / (rate_per_d + mu)
+        pairs += weight * 2.0 * rate_per_d**2 / (mu - rate_per_d) * both
+        whole += weight * rate_per_d / (mu + rate_per_d)
+    w = -np.expm1(-rate_per_d * t)
+    exact = -np.expm1(-alpha * dose * w - beta * dose**2 * pairs)
+    survival = math.exp(-alpha * dose - beta * dose**2 * whole)
+    ds = cells_with(survival=[survival], mhc1=[0.0], rate_per_d=rate_per_d)
+    out = imd.kill_probability(ds, parameters=LINE, host="athymic", time_d=t)
+    error = np.abs(out.kill_probability_radiation.values[0] - exact)
+    assert float(error.max()) == pytest.approx(largest, rel=0.02)
+    assert error[-1] < 1e-9  # all decays: exact
 
 
 # time grids

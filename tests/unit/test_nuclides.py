@@ -22,7 +22,7 @@ from immunodose.data.decay_data import (
     half_life_overrides,
 )
 from immunodose.data.nuclides import chain_structure, emissions, nuclide_label
-from immunodose.errors import DataNotFoundError, InputError, UnitError
+from immunodose.errors import DataNotFoundError, InputError, UnitError, ValidityWarning
 from immunodose.typing import FloatArray
 
 CHARGED = ("alpha", "recoil", "beta", "auger_ce")
@@ -126,10 +126,27 @@ def test_whole_chains(
 
 
 def test_parent_alone() -> None:
-    table = emissions("149Tb", chain=False)
+    with pytest.warns(ValidityWarning, match="chain=False leaves out"):
+        table = emissions("149Tb", chain=False)
     assert energy_keV(table, *CHARGED) == pytest.approx(768, rel=1e-3)
     assert set(table.line_nuclide.values) == {"Tb-149"}
     assert table.member.values.tolist() == ["Tb-149"]
+
+
+def test_energy_of_the_progeny_left_out_is_stated() -> None:
+    whole = emissions("225Ac")
+    with pytest.warns(ValidityWarning, match="chain=False leaves out") as caught:
+        parent = emissions("225Ac", chain=False)
+    assert len(caught) == 1
+    all_keV, parent_keV = (energy_keV(table, *CHARGED, "photon") for table in (whole, parent))
+    left_out_keV = parent.attrs["progeny_energy_left_out_keV"]
+    assert left_out_keV == pytest.approx(all_keV - parent_keV, rel=1e-9)
+    share = parent.attrs["progeny_energy_left_out_share"]
+    assert share == pytest.approx(left_out_keV / all_keV, rel=1e-9)
+    assert f"{left_out_keV:.4g} keV" in str(caught[0].message)
+    assert f"({share:.3g} of" in str(caught[0].message)
+    # No progeny, nothing left out, no warning.
+    assert emissions("177Lu", chain=False).attrs["progeny_energy_left_out_keV"] == 0.0
 
 
 def test_both_beta_signs_of_cu64() -> None:
@@ -303,7 +320,8 @@ def test_fission_and_neutrons_are_refused_by_name(nuclide: str) -> None:
 
 
 def test_negligible_fission_is_left_out_and_reported() -> None:
-    table = emissions("238U", chain=False)
+    with pytest.warns(ValidityWarning, match="chain=False leaves out"):
+        table = emissions("238U", chain=False)
     # 238U: 1.09E-6 neutrons and 5.45E-7 fissions of about 200 MeV per decay
     assert 0.05 < table.attrs["energy_left_out_keV"] < 0.2
 
@@ -417,7 +435,7 @@ def test_loop_in_another_source() -> None:
 
 def test_chain_libraries_are_imported_only_for_a_chain() -> None:
     code = (
-        "import sys; import immunodose as imd; imd.emissions('Lu-177', chain=False); "
+        "import sys; import immunodose as imd; imd.parameters('b16k1'); "
         "assert 'radioactivedecay' not in sys.modules; imd.emissions('Lu-177'); "
         "assert 'radioactivedecay' in sys.modules"
     )

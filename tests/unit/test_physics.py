@@ -13,7 +13,7 @@ import xarray as xr
 import immunodose as imd
 from immunodose import _core, schema
 from immunodose.data.nuclides import emissions
-from immunodose.errors import DataNotFoundError, InputError, UnitError
+from immunodose.errors import DataNotFoundError, InputError, UnitError, ValidityWarning
 from immunodose.physics import physics_model, require_physics
 from immunodose.typing import FloatArray
 
@@ -260,7 +260,9 @@ def test_energy_per_decay_is_that_of_the_spectrum() -> None:
     out = imd.point_kernel("Lu-177", radius_um=[1.0], physics="mird")
     electrons = float(out.energy_per_decay.sel(emission=["beta", "auger_ce"]).sum())
     np.testing.assert_allclose(electrons, 147.9, rtol=2e-3)
-    without_chain = imd.point_kernel("Ac-225", radius_um=[1.0], physics="mird", chain=False)
+    with pytest.warns(ValidityWarning, match="chain=False leaves out") as caught:
+        without_chain = imd.point_kernel("Ac-225", radius_um=[1.0], physics="mird", chain=False)
+    assert len(caught) == 1
     whole = imd.point_kernel("Ac-225", radius_um=[1.0], physics="mird")
     lost = imd.point_kernel("Ac-225", radius_um=[1.0], physics="mird", retention={"Fr-221": 0.0})
     alpha = [float(k.energy_per_decay.sel(emission="alpha")) for k in (without_chain, lost, whole)]

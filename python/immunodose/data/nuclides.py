@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import math
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from immunodose.data.decay_data import (
 )
 from immunodose.data.emissions_csv import emissions_from_csv
 from immunodose.data.spectra import Lines, nuclide_lines
-from immunodose.errors import InputError
+from immunodose.errors import InputError, ValidityWarning
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
 
@@ -87,13 +89,18 @@ def emissions(
     InputError
         For a stable nuclide, a chain with neutrons or fission, and values out of range.
 
+    Warns
+    -----
+    ValidityWarning
+        If `chain=False` leaves out energy of progeny.
+
     Notes
     -----
     Beta rows are bins of the full spectrum of both signs; neutrinos are no radiation here.
     Annihilation quanta are photons. Photons below `photon_local_below_keV` are kept and meant to
     be deposited locally. Attribute `energy_left_out_keV` is the energy per decay of neutrons and
-    fission below the limit; `progeny_energy_left_out_keV` that of progeny beyond the horizon or
-    not retained. See docs/theory/nuclear_data.md.
+    fission below the limit; `progeny_energy_left_out_keV` that of progeny beyond the horizon, not
+    retained, or left out by `chain=False`. See docs/theory/nuclear_data.md.
 
     References
     ----------
@@ -110,6 +117,30 @@ def emissions(
         unused = chain and half_life_source == "icrp107"
         unused = unused and all(value is None for value in (chain_horizon_d, retention, source))
         return _given_emissions(nuclide, only_argument=unused)
+    table = named_emissions(
+        nuclide,
+        chain=chain,
+        chain_horizon_d=chain_horizon_d,
+        half_life_source=half_life_source,
+        retention=retention,
+        source=source,
+    )
+    message = progeny_warning(table.attrs)
+    if message is not None:
+        warnings.warn(message, ValidityWarning, stacklevel=2)
+    return table
+
+
+def named_emissions(
+    nuclide: str,
+    *,
+    chain: bool = True,
+    chain_horizon_d: float | None = None,
+    half_life_source: HalfLifeSource = "icrp107",
+    retention: Mapping[str, float] | None = None,
+    source: NuclearDataSource | None = None,
+) -> xr.Dataset:
+    """Return `emissions` of a name without its warning, for callers that give it themselves."""
     if not isinstance(chain, (bool, np.bool_)):
         raise InputError(f"invalid chain={chain!r} (allowed: True or False).")
     data = DEFAULT_SOURCE if source is None else source
@@ -127,7 +158,40 @@ def emissions(
     attrs["energy_left_out_keV"] = left_out_keV
     if chain:
         attrs["progeny_energy_left_out_keV"] = _progeny_energy_left_out_keV(solved, lines)
+    else:
+        attrs.update(_parent_alone(solved, lines[0], half_life_source, data))
     return _dataset(solved, lines, attrs)
+
+
+def _parent_alone(
+    solved: ChainStructure,
+    parent: Lines,
+    half_life_source: HalfLifeSource,
+    data: NuclearDataSource,
+) -> dict[str, Any]:
+    """Return the energy of all progeny of the parent, and its share of that of the chain."""
+    whole = chain_structure(solved.members[0], half_life_source=half_life_source, source=data)
+    of_progeny = math.fsum(
+        float(n) * nuclide_lines(name, data).total_energy_keV()
+        for name, n in zip(whole.members[1:], whole.decays_per_parent_decay[1:], strict=True)
+    )
+    total = of_progeny + float(parent.total_energy_keV())
+    return {
+        "progeny_energy_left_out_keV": of_progeny,
+        "progeny_energy_left_out_share": of_progeny / total if total > 0.0 else 0.0,
+    }
+
+
+def progeny_warning(attrs: Mapping[str, Any]) -> str | None:
+    """Return what `chain=False` left out, from the attributes of a table; None if nothing."""
+    share = float(attrs.get("progeny_energy_left_out_share", 0.0))
+    if share == 0.0:
+        return None
+    return (
+        f"chain=False leaves out {float(attrs['progeny_energy_left_out_keV']):.4g} keV per decay "
+        f"of the progeny of {attrs['nuclide']} ({share:.3g} of the energy of the whole chain). "
+        "Leave chain=False out unless no progeny decays here."
+    )
 
 
 def nuclide_label(nuclide: str | xr.Dataset) -> str:
