@@ -77,8 +77,8 @@ def test_mhc1_equals_the_euler_oracle(power: float, time_d: float) -> None:
         for dose in (0.0, 0.7, 4.0)
     ]  # fmt: skip
     expected = 0.5 * np.array([100.0, 200.0, 300.0]) * fold
-    np.testing.assert_allclose(out.mhc1_surface, expected, rtol=2e-4)
-    np.testing.assert_allclose(out.pmhc_surface, 1e-3 * expected, rtol=2e-4)
+    np.testing.assert_allclose(out.mhc1_surface, expected, rtol=5e-5)
+    np.testing.assert_allclose(out.pmhc_surface, 1e-3 * expected, rtol=5e-5)
     assert out.mhc1_surface.dims == ("cell",)
     for name in ("mhc1_baseline", "mhc1_surface", "pmhc_surface"):
         assert out[name].attrs["units"] == "molecules"
@@ -120,11 +120,11 @@ def test_two_nuclides_drive_by_their_own_dose() -> None:
     kwargs: dict[str, Any] = {"parameters": LINE, "time_d": [0.0, 2.0, 9.0]}
     out = imd.mhc1_expression(ds, mhc1_induction_dose=100.0, **kwargs)
     rise = out.mhc1_surface.values[:, 1:] - 1.0
-    np.testing.assert_allclose(rise[2], 0.5 * (rise[0] + rise[1]), rtol=0.02)
+    np.testing.assert_allclose(rise[2], 0.5 * (rise[0] + rise[1]), rtol=5e-3)
     single = xr.Dataset({"absorbed_dose": ("cell", [2.0]), "mhc1_baseline": ("cell", [1.0])})
     single["activity_rate_constant"] = (("nuclide",), np.array([2.0]) / 86400.0)
     alone = imd.mhc1_expression(single, mhc1_induction_dose=100.0, **kwargs)
-    np.testing.assert_allclose(alone.mhc1_surface[0], out.mhc1_surface[1], rtol=1e-4)
+    np.testing.assert_allclose(alone.mhc1_surface[0], out.mhc1_surface[1], rtol=1e-5)
 
 
 # kill
@@ -147,11 +147,11 @@ def test_kill_equals_the_euler_oracle(time_d: float) -> None:
         np.log(survival).tolist(), [1e-3 * m for m in mhc1], rate_per_d=RATE_PER_D,
         time_d=time_d, host=host_set().value, supply=lambda t: math.exp(-0.08 * t),
     )  # fmt: skip
-    assert float(out.effector_to_target_ratio) == pytest.approx(effectors, rel=2e-3)
+    assert float(out.effector_to_target_ratio) == pytest.approx(effectors, rel=1e-3)
     immune, by_radiation, by_immune = np.array(cells).T
-    np.testing.assert_allclose(out.kill_probability_immune, immune, rtol=3e-3)
-    np.testing.assert_allclose(out.kill_fraction_radiation, by_radiation, rtol=3e-3, atol=1e-6)
-    np.testing.assert_allclose(out.kill_fraction_immune, by_immune, rtol=3e-3)
+    np.testing.assert_allclose(out.kill_probability_immune, immune, rtol=2e-3)
+    np.testing.assert_allclose(out.kill_fraction_radiation, by_radiation, rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(out.kill_fraction_immune, by_immune, rtol=2e-3)
     w = 1.0 - math.exp(-RATE_PER_D * time_d)
     np.testing.assert_allclose(out.kill_probability_radiation, 1.0 - np.array(survival) ** w)
 
@@ -184,7 +184,7 @@ def test_mhc1_in_time_is_linear_between_its_times() -> None:
     # integral of p/(p + 3) with p = 3 t up to 2 d, then 6/9
     exposure = 2.0 - math.log(3.0) + 2.0 * 6.0 / 9.0
     expected = 1.0 - math.exp(-2.0 * 0.002 * exposure)
-    np.testing.assert_allclose(out.kill_probability_immune, expected, rtol=1e-3)
+    np.testing.assert_allclose(out.kill_probability_immune, expected, rtol=1e-4)
     assert "time" not in out.kill_probability.dims
 
 
