@@ -40,6 +40,10 @@ _MIRD_SLOWING: dict[Emission, str] = {
     "beta": "electron_cole",
     "auger_ce": "electron_cole",
 }
+_ELECTRONS: tuple[Emission, ...] = ("beta", "auger_ce")
+# Cole's range-energy relation holds above; below it is a convention (docs/theory/physics.md, 4).
+_LOWEST_ELECTRON_KEV = 0.6
+_TOLERATED_FRACTION = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,8 @@ class PhysicsModel:
 
     `kernels` has the emission classes that the model transports; `emitted_keV` and
     `not_scored_keV` are mean energies per decay of every class; `left_out` has the attributes of
-    the emissions that tell which progeny are not among them.
+    the emissions that tell which progeny are not among them. `low_electron_fraction` is the share
+    of the electron energy that comes with electrons below 0.6 keV.
     """
 
     nuclide: str
@@ -71,6 +76,7 @@ class PhysicsModel:
     emitted_keV: Mapping[Emission, float]
     not_scored_keV: Mapping[Emission, float]
     left_out: Mapping[str, Any]
+    low_electron_fraction: float
 
 
 def require_physics(physics: str | None) -> Physics:
@@ -164,8 +170,35 @@ def _model(table: xr.Dataset, physics: Physics, density_g_per_cm3: float) -> Phy
         )
         kernels[emission] = RadialKernel(edge, deposited)
     label = nuclide_label(table)
-    left_out = {"nuclide": label, **{k: table.attrs[k] for k in _LEFT_OUT if k in table.attrs}}
-    return PhysicsModel(label, physics, density_g_per_cm3, kernels, emitted, not_scored, left_out)
+    electron = np.isin(classes, _ELECTRONS)
+    low = electron & (energy < _LOWEST_ELECTRON_KEV)
+    total_keV = float(np.sum((energy * yields)[electron]))
+    return PhysicsModel(
+        nuclide=label,
+        physics=physics,
+        density_g_per_cm3=density_g_per_cm3,
+        kernels=kernels,
+        emitted_keV=emitted,
+        not_scored_keV=not_scored,
+        left_out={"nuclide": label, **{k: table.attrs[k] for k in _LEFT_OUT if k in table.attrs}},
+        low_electron_fraction=(
+            float(np.sum((energy * yields)[low])) / total_keV if total_keV > 0.0 else 0.0
+        ),
+    )
+
+
+def warn_of_low_electrons(model: PhysicsModel) -> None:
+    """Warn if more than 5 % of the electron energy lies where the range relation is a guess."""
+    if model.low_electron_fraction > _TOLERATED_FRACTION:
+        warnings.warn(
+            f"{model.low_electron_fraction:.0%} of the electron energy of {model.nuclide} comes "
+            f"with electrons below {_LOWEST_ELECTRON_KEV} keV, where the range-energy relation of "
+            f"physics={model.physics!r} is a convention and tracks (under 40 nm) are not straight. "
+            "Doses to whole nuclei and cells are little affected, those across a membrane and "
+            "within 0.1 um of the decay are.",
+            ValidityWarning,
+            stacklevel=3,
+        )
 
 
 def point_kernel(
@@ -215,7 +248,9 @@ def point_kernel(
 
     Notes
     -----
-    Eq. 6 of docs/theory/physics.md. Classes that the model does not transport are zero.
+    Eq. 6 of docs/theory/physics.md. Classes that the model does not transport are zero. The
+    attribute ``electron_energy_fraction_below_600_eV`` warns above 5 %: the range relation of
+    `mird` is a convention there.
 
     Examples
     --------
@@ -230,6 +265,7 @@ def point_kernel(
         retention=retention,
         density_g_per_cm3=density_g_per_cm3,
     )
+    warn_of_low_electrons(model)
     radius = _radii(radius_um, model)
     within = np.zeros((radius.size, len(EMISSIONS)))
     dose = np.zeros_like(within)
@@ -303,6 +339,7 @@ def model_attrs(model: PhysicsModel) -> dict[str, object]:
         **model.left_out,
         physics=model.physics,
         density_g_per_cm3=model.density_g_per_cm3,
+        electron_energy_fraction_below_600_eV=model.low_electron_fraction,
         physics_note=(
             "straight CSDA tracks; recoils and photons not transported, see energy_not_scored"
         ),

@@ -198,7 +198,9 @@ VARIABLES: dict[str, Variable] = {
     "mhc1_surface_mean": Variable("molecules", "mean surface MHC-I per cell", ("arm", "time")),
     "mhc1_fold": Variable("1", "mean surface MHC-I relative to the baseline", ("arm",)),
     "surviving_fraction_upper_limit": Variable(
-        "1", "95 % upper limit of the surviving fraction where no cell survives", ("arm",)
+        "1",
+        "fraction that at most survives with 95 % probability, if under 1 survivor is expected",
+        ("arm",),
     ),
 }
 

@@ -36,7 +36,7 @@ def summary(ds: xr.Dataset) -> xr.Dataset:
         As far as the inputs allow ([arm] or no dims): `nucleus_dose_mean`, `nucleus_dose_p5`,
         `nucleus_dose_p95` [Gy]; `self_dose_share`, `cross_dose_share`, `unhit_fraction`,
         `radiation_kill`, `immune_kill`, `surviving_fraction`,
-        `surviving_fraction_upper_limit` (NaN while any cell may survive),
+        `surviving_fraction_upper_limit` (NaN from one expected survivor on),
         `tumor_control_probability`, `mhc1_surface_mean`, `mhc1_fold`, `white_cell_nadir` [1].
         Attributes: `warnings` and `assumed_values` (JSON lists), `n_tumor_cells`, `time_d`.
 
@@ -50,8 +50,9 @@ def summary(ds: xr.Dataset) -> xr.Dataset:
     `surviving_fraction` is the mean of 1 - kill_probability at the last time (without it, of
     survival_probability). `tumor_control_probability` is the product over the tumor cells of
     kill_probability at the last time (without it, of 1 - survival_probability), taken in log
-    space: Eq. 13 of docs/theory/immune.md. With no survivor the limit is the exact
-    1 - 0.05^(1/n) of n cells.
+    space: Eq. 13 of docs/theory/immune.md. `surviving_fraction` is an
+    expectation; below one expected survivor the limit is the 95 % quantile of the number of
+    survivors of independent cells (0 to 3, exact) over the number of cells.
 
     Examples
     --------
@@ -171,12 +172,29 @@ def _kill_row(arm: xr.Dataset, tumor: Any) -> dict[str, float]:
         row["radiation_kill"] = float(dead.mean())
     if dead is not None:
         row["surviving_fraction"] = float(alive.mean())
-        none_left = not alive.any()
-        row["surviving_fraction_upper_limit"] = (
-            1.0 - 0.05 ** (1.0 / alive.size) if none_left else np.nan
-        )
+        row["surviving_fraction_upper_limit"] = _upper_limit(alive)
         row["tumor_control_probability"] = float(control_probability(dead))
     return row
+
+
+def _upper_limit(alive: FloatArray) -> float:
+    """Return the fraction that at most survives with 95 % probability, exact for few survivors.
+
+    NaN where one survivor or more is expected: the mean then describes the tumor by itself.
+    """
+    if alive.sum() >= 1.0:
+        return np.nan
+    # P(0 to 3 survivors) of ever larger groups; with less than one expected, 3 hold 98 %.
+    chance = np.zeros((alive.size, 4))
+    chance[:, 0], chance[:, 1] = 1.0 - alive, alive
+    while len(chance) > 1:
+        if len(chance) % 2:
+            chance = np.vstack([chance, [[1.0, 0.0, 0.0, 0.0]]])
+        one, other = chance[::2], chance[1::2]
+        counts = [sum(one[:, i] * other[:, k - i] for i in range(k + 1)) for k in range(4)]
+        chance = np.stack(counts, axis=1)
+    n_survivors = int(np.argmax(np.cumsum(chance[0]) >= 0.95))
+    return n_survivors / alive.size
 
 
 def _attrs(ds: xr.Dataset, arm: xr.Dataset) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from immunodose.physics import (
     model_attrs,
     physics_model,
     require_physics,
+    warn_of_low_electrons,
 )
 from immunodose.schema import build
 from immunodose.typing import EMISSIONS, TARGETS, FloatArray, FloatLike, Physics
@@ -114,7 +115,8 @@ def s_values(
     -----
     One-dimensional integral of kernel times overlap, exact but for the kernel's bins: Eq. 7 of
     docs/theory/transport.md. `mird` transports neither photons nor recoils; see
-    ``energy_not_scored``.
+    ``energy_not_scored``. The attribute ``electron_energy_fraction_below_600_eV`` warns above 5 %:
+    the range relation is a convention there.
 
     References
     ----------
@@ -134,6 +136,7 @@ def s_values(
         density_g_per_cm3=density_g_per_cm3,
         allow_unusual=allow_unusual,
     )
+    warn_of_low_electrons(model)
     return _s_values(
         model,
         radii_um=(cell_radius_um, nucleus_radius_um),

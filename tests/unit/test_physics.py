@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -311,3 +313,36 @@ def test_point_kernel_errors(change: dict[str, Any], error: type[Exception], mat
 def test_models_of_named_nuclides_are_cached() -> None:
     assert require_physics("mird") == "mird"
     assert physics_model("Lu-177", physics="mird") is physics_model("Lu-177", physics="mird")
+
+
+LOW = "electron_energy_fraction_below_600_eV"
+
+
+@pytest.mark.parametrize(("energy_keV", "fraction"), [(0.59, 1.0), (0.61, 0.0)])
+def test_electrons_below_the_range_relation_are_told(
+    energy_keV: float, fraction: float, tmp_path: Path
+) -> None:
+    table = line_source(energy_keV, "auger_ce", tmp_path)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = imd.point_kernel(table, physics="mird")
+    assert found.attrs[LOW] == fraction
+    assert [item.category for item in caught] == [ValidityWarning] * int(fraction)
+
+
+def test_auger_emitters_warn_in_every_dose() -> None:
+    radii: dict[str, Any] = {"cell_radius_um": 7.0, "nucleus_radius_um": 5.0}
+    cells = imd.cells.lattice(shape=(1, 1, 1), spacing_um=14.0, **radii)
+    lines = imd.emissions("I-125")
+    electron = np.isin(lines["emission"].values, ["beta", "auger_ce"])
+    energy = (lines["energy"] * lines["yield_per_decay"]).values
+    expected = energy[electron & (lines["energy"].values < 0.6)].sum() / energy[electron].sum()
+    assert 0.05 < expected < 0.2
+    with pytest.warns(ValidityWarning, match=r"11% of the electron energy of I-125"):
+        assert imd.s_values("I-125", physics="mird", **radii).attrs[LOW] == pytest.approx(expected)
+    labeled = imd.label(cells, "I-125", decays_per_cell=1.0)
+    with pytest.warns(ValidityWarning, match="of I-125 comes with electrons below"):
+        dose = imd.absorbed_dose(labeled, physics="mird", split=())
+    assert json.loads(dose.attrs[LOW]) == {"I-125": pytest.approx(expected)}
+    quiet = imd.s_values("Lu-177", physics="mird", **radii)  # a warning would be an error
+    assert 0.0 < quiet.attrs[LOW] < 0.01

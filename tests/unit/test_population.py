@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from tests.reference import population as oracle
 
 import immunodose as imd
 from immunodose import _core
-from immunodose.errors import GeometryError, InputError, ResourceError, UnitError
+from immunodose.errors import GeometryError, InputError, ResourceError, UnitError, ValidityWarning
 from immunodose.hits import alpha_chain
 from immunodose.physics import physics_model
 from immunodose.testing import assert_same_bits, assert_schema
@@ -431,3 +432,41 @@ def test_overlapping_cells(labeled: xr.Dataset) -> None:
 def test_nucleus_larger_than_its_cell(labeled: xr.Dataset) -> None:
     with pytest.raises(GeometryError, match="nucleus"):
         dose_of(labeled.assign(nucleus_radius=labeled["nucleus_radius"] * 2.0))
+
+
+# Shape classes ----------------------------------------------------------------------------------
+
+
+def eight_touching(lowest: float) -> xr.Dataset:
+    """Eight cells on a cube, their nuclei of eight sizes from `lowest` to 0.9 of the cell."""
+    sites = np.stack(np.unravel_index(np.arange(8), (2, 2, 2)), axis=1) * 14.0
+    x, y, z = sites.astype(np.float64).T
+    order = np.array([3, 6, 0, 5, 2, 7, 1, 4])
+    return imd.cells.from_arrays(
+        x_um=x,
+        y_um=y,
+        z_um=z,
+        cell_radius_um=6.9,
+        nucleus_radius_um=6.9 * np.linspace(lowest, 0.9, 8)[order],
+    )
+
+
+@pytest.mark.parametrize(("lowest", "error", "wide"), [(0.3, 0.04, True), (0.85, 0.006, False)])
+def test_error_of_shape_classes_is_the_stated_one(
+    lowest: float, error: float, wide: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = imd.label(eight_touching(lowest), "Lu-177", decays_per_cell=10.0)
+    exact = dose_of(scene, split=("origin",))
+    monkeypatch.setattr("immunodose.population._MOST_SHAPE_CLASSES", 1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        classed = dose_of(scene, split=("origin",))
+    assert (classed.attrs["cross_dose_class_spread"] > 0.1) == wide
+    assert [item.category for item in caught] == [ValidityWarning] * wide
+    ratio = (classed["absorbed_dose"] / exact["absorbed_dose"]).sel(origin="cross").values
+    assert 0.1 * error < np.abs(ratio - 1.0).max() < error
+    assert abs(ratio.mean() - 1.0) < 0.1 * error
+    own = {"origin": "self"}
+    np.testing.assert_array_equal(
+        classed["absorbed_dose"].sel(own), exact["absorbed_dose"].sel(own)
+    )

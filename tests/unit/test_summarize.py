@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 from __future__ import annotations
 
+import itertools
 import json
 
 import numpy as np
@@ -45,7 +46,8 @@ def test_row_of_tumor_cells() -> None:
     assert float(row.radiation_kill) == 0.5
     assert float(row.immune_kill) == 0.5
     assert float(row.surviving_fraction) == 0.25
-    assert np.isnan(row.surviving_fraction_upper_limit)
+    # Three cells of 0.25: P(2 or fewer survive) = 98.4 %, of 1 or none 84.4 %.
+    assert float(row.surviving_fraction_upper_limit) == pytest.approx(2.0 / 3.0)
     assert float(row.tumor_control_probability) == pytest.approx(0.75**3)
     assert float(row.mhc1_surface_mean) == 40.0
     assert float(row.mhc1_fold) == 2.0
@@ -69,11 +71,36 @@ def test_dose_quantiles() -> None:
     assert (float(row.nucleus_dose_p5), float(row.nucleus_dose_p95)) == (5.0, 95.0)
 
 
-def test_zero_survivors_are_an_upper_limit() -> None:
+def test_zero_survivors_limit_is_zero() -> None:
     row = imd.summary(xr.Dataset({"survival_probability": ("cell", np.zeros(30))}))
     assert float(row.surviving_fraction) == 0.0
-    assert float(row.surviving_fraction_upper_limit) == pytest.approx(1.0 - 0.05 ** (1.0 / 30.0))
+    assert float(row.surviving_fraction_upper_limit) == 0.0
     assert float(row.tumor_control_probability) == 1.0
+
+
+def upper_limit(*survival: float) -> float:
+    row = imd.summary(xr.Dataset({"survival_probability": ("cell", list(survival))}))
+    return float(row.surviving_fraction_upper_limit)
+
+
+@pytest.mark.parametrize(
+    "survival", [[0.049], [0.051], [0.3, 0.3, 0.3], [0.5, 0.01, 0.2, 0.0, 0.28], [0.9]]
+)
+def test_upper_limit_is_the_exact_quantile_of_the_survivors(survival: list[float]) -> None:
+    """Every outcome counted: the least k with P(survivors <= k) >= 95 %."""
+    chance = np.zeros(len(survival) + 1)
+    for outcome in itertools.product([0, 1], repeat=len(survival)):
+        lives = np.array(outcome)
+        chance[lives.sum()] += np.prod(np.where(lives, survival, 1.0 - np.array(survival)))
+    expected = int(np.argmax(chance.cumsum() >= 0.95)) / len(survival)
+    assert upper_limit(*survival) == expected
+
+
+def test_upper_limit_of_many_cells() -> None:
+    """Close to Poisson: mean 0.3 -> 1 (96.3 %), 0.36 -> 2 (94.9 % at 1), 0.99 -> 3."""
+    for mean, n_survivors in ((0.04, 0), (0.3, 1), (0.36, 2), (0.99, 3)):
+        assert upper_limit(*np.full(1001, mean / 1001)) == n_survivors / 1001
+    assert np.isnan(upper_limit(0.5, 0.5))
 
 
 def test_sure_survivor_has_no_control() -> None:
