@@ -8,12 +8,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import immunodose as imd
 from immunodose.data.parameters import resolve
+from immunodose.immune_host import host_state
+from immunodose.immune_kill import _cells, _effectors, kill_inputs
+from immunodose.immune_time import make_grid, output_times, relax
 
 # Values of its own, so that a new fit of the shipped sets does not change what is tested.
 LINE = resolve(
@@ -100,6 +104,7 @@ def test_probabilities_combine_and_causes_share(n_cells: int, seed: int) -> None
     np.testing.assert_allclose(out.kill_probability, 1.0 - alive, atol=1e-14)
     both = out.kill_fraction_radiation + out.kill_fraction_immune
     np.testing.assert_allclose(both, out.kill_probability, atol=1e-12)
+    np.testing.assert_allclose(alive + both, 1.0, atol=1e-12)  # survivors and first causes
 
 
 @SETTINGS
@@ -214,3 +219,55 @@ def test_control_is_the_product_and_falls_with_spread(survival: list[float]) -> 
     # equal mean dose: for survival exp(-D) spread in D never helps control
     even = np.full(values.size, np.exp(np.log(values).mean()))
     assert control(even) >= control(values) - 1e-12
+
+
+STEPS = (0.4, 0.2, 0.1, 0.05)
+
+
+def order_of(values: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
+    """Observed order from the differences of results at halved steps."""
+    change = [np.abs(b - a).max() for a, b in itertools.pairwise(values)]
+    return np.log2(np.array(change[:-1]) / np.array(change[1:]))
+
+
+@SETTINGS
+@given(st.floats(0.05, 2.0), st.floats(0.1, 3.0), st.floats(0.0, 5.0), st.floats(0.1, 2.0))
+def test_halving_the_step_of_the_relaxation_quarters_its_error(
+    loss: float, rate: float, initial: float, gain: float
+) -> None:
+    """dy/dt = g exp(-k t) - loss y (invariant 26): linear forcing per step is of order 2."""
+    outputs = output_times([0.0, 2.0, 6.0])
+    errors = []
+    for step in STEPS:
+        grid = make_grid(outputs, step)
+        t = grid.time_d
+        y = relax(t, loss, gain * np.exp(-rate * t), initial)[grid.output_index]
+        times = outputs.time_d
+        # g (exp(-k t) - exp(-loss t)) / (loss - k), stable where the two rates meet
+        x = (loss - rate) * times
+        ratio = np.divide(-np.expm1(-x), x, out=np.ones_like(x), where=np.abs(x) > 1e-12)
+        exact = initial * np.exp(-loss * times) + gain * times * np.exp(-rate * times) * ratio
+        errors.append(float(np.abs(y - exact).max()))
+    orders = np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
+    np.testing.assert_allclose(orders[1:], 2.0, atol=0.15)
+
+
+@pytest.mark.filterwarnings("ignore:the supply of T cells")
+@SETTINGS
+@given(SEEDS)
+def test_halving_the_step_of_the_kill_shows_order_two(seed: int) -> None:
+    """Effectors and both hazards together, the grid refined by hand (invariant 26)."""
+    ds = scene(4, seed).drop_vars("activity_rate_constant", errors="ignore")
+    rate_per_s = np.random.default_rng(seed).uniform(0.1, 1.0, 2) / 86400.0
+    ds["activity_rate_constant"] = (("nuclide",), rate_per_s)
+    outputs = output_times(TIMES)
+    inputs = kill_inputs(ds, LINE, host_state(HOST), {}, outputs)
+    delay_d = inputs.effectors.priming_delay_d
+    cells, effectors = [], []
+    for step in (0.2, 0.1, 0.05, 0.025):
+        grid = make_grid(outputs, step, [delay_d - 1e-9, delay_d])
+        in_time = _effectors(inputs, grid, 1)
+        effectors.append(in_time[grid.output_index])
+        cells.append(np.stack(_cells(inputs, grid, in_time, slice(None), 1)))
+    for values in (effectors, cells):
+        assert order_of(values)[-1] == pytest.approx(2.0, abs=0.3)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Invariants 1, 2, 3, 8, 9, 10, 12, 13, 15, 17 and 18: kernels and S values."""
+"""Invariants 1, 2, 3, 8 to 10 and 12 to 18: kernels, S values and hits."""
 
 from __future__ import annotations
 
@@ -210,3 +210,71 @@ def test_mean_hit_times_hits_is_the_mean_dose(
         np.testing.assert_allclose(row.hit_probability_per_decay * per_decay, dose, rtol=2e-3)
         assert float(row.hit_probability_per_decay) <= float(row.hits_per_decay) * (1.0 + 1e-9)
         assert (row.dose_mean_specific_energy >= row.frequency_mean_specific_energy).all()
+
+
+def equal_alphas(n: int, energy: float) -> _core.transport.AlphaChain:
+    """A chain of n members in a row, each with one alpha of the same energy."""
+    return _core.transport.AlphaChain(
+        decays_per_parent_decay=np.ones(n),
+        edge_parent=np.arange(n - 1), edge_daughter=np.arange(1, n),
+        edge_fraction=np.ones(n - 1), edge_is_alpha=np.ones(n - 1, dtype=np.int64),
+        line_member=np.arange(n), line_energy_keV=np.full(n, energy), line_yield=np.ones(n),
+    )  # fmt: skip
+
+
+def hits_of(chain: _core.transport.AlphaChain, nucleus: float, source: Shell) -> FloatArray:
+    """Hits, P(hit), E[z^k] k = 1..5 and the sum of single z^2 per decay, own cell."""
+    row: FloatArray = _core.transport.hit_channels(
+        chain=chain, nucleus_radius_um=nucleus, source_um=source, distance_um=np.zeros(1),
+        density_g_per_cm3=1.0,
+    )[0]  # fmt: skip
+    return row
+
+
+@SETTINGS
+@given(st.integers(1, 6), st.floats(4000.0, 9000.0), st.floats(2.0, 6.0), st.floats(1.1, 2.5))
+def test_hits_of_equal_alphas_are_a_compound_poisson(
+    n: int, energy: float, nucleus: float, factor: float
+) -> None:
+    """Poisson decays of n alphas that each hit with p: variance (1 + (n - 1) p) x mean.
+
+    From a thin shell every decay has the same p, so binomial counts follow; the marks tell the
+    variance: E[z^2] per decay is n E1[z^2] + n (n - 1) E1[z]^2 (invariant 14).
+    """
+    source = (factor * nucleus, factor * nucleus)
+    one = hits_of(equal_alphas(1, energy), nucleus, source)
+    several = hits_of(equal_alphas(n, energy), nucleus, source)
+    p = one[0]
+    assert 0.0 < p < 0.5
+    np.testing.assert_allclose(several[0], n * p, rtol=1e-9)
+    np.testing.assert_allclose(several[1], 1.0 - (1.0 - p) ** n, rtol=1e-4)
+    pairs = n * (n - 1) * one[2] ** 2
+    np.testing.assert_allclose(several[3], n * one[3] + pairs, rtol=1e-4)
+    np.testing.assert_allclose(several[2], n * one[2], rtol=1e-9)
+    if n == 2:  # 0, 1 or 2 hits: the mean and P(hit) give the second moment of their number
+        both = several[0] - several[1]
+        variance_over_mean = (several[0] + 2.0 * both) / several[0]
+        np.testing.assert_allclose(variance_over_mean, 1.0 + p, rtol=1e-4)
+
+
+@SETTINGS
+@given(st.floats(200.0, 11000.0), st.floats(0.7, 1.3))
+def test_let_along_an_alpha_track(energy: float, density: float) -> None:
+    """Invariant 16: its integral is the energy lost; dose mean >= track mean."""
+    reach = _core.physics.alpha_range_um(
+        energy_keV=np.array([energy]), density_g_per_cm3=density
+    )[0]  # fmt: skip
+    edge = np.linspace(0.0, reach, 4001)
+    residual = reach - 0.5 * (edge[1:] + edge[:-1])
+    left = _core.physics.alpha_residual_energy_keV(range_um=residual, density_g_per_cm3=density)
+    let = _core.physics.alpha_let_keV_per_um(energy_keV=left, density_g_per_cm3=density)
+    step = edge[1]
+    np.testing.assert_allclose(let.sum() * step, energy, rtol=1e-3)
+    part = edge[1:] <= 0.5 * reach  # the first half of the track
+    lost = energy - _core.physics.alpha_residual_energy_keV(
+        range_um=np.array([0.5 * reach]), density_g_per_cm3=density
+    )[0]  # fmt: skip
+    np.testing.assert_allclose(let[part].sum() * step, lost, rtol=1e-3)
+    dose_mean = (let**2).sum() / let.sum()
+    assert dose_mean >= let.mean()
+    assert dose_mean > 1.02 * let.mean()  # LET varies along every track
