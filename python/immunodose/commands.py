@@ -13,6 +13,7 @@ from pathlib import Path
 
 from immunodose._version import __version__
 from immunodose.errors import FileError, InputError
+from immunodose.units import SECONDS_PER_DAY
 
 DEMO_SCENARIO = "ac225_ta99_b16"
 
@@ -119,7 +120,7 @@ def nuclide_command(options: Namespace) -> None:
     from immunodose.tables import text_table
 
     lines = emissions(options.name)
-    half_life_d = float(lines.attrs["half_life_s"]) / 86400.0
+    half_life_d = float(lines.attrs["half_life_s"]) / SECONDS_PER_DAY
     print(f"{lines.attrs['nuclide']}: half-life {half_life_d:.5g} d; whole chain, per decay:")
     energy = (lines["energy"] * lines["yield_per_decay"]).values
     kinds = lines["emission"].values

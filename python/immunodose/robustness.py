@@ -175,6 +175,7 @@ def _evaluate_draw(draw: _Draw) -> tuple[dict[str, bool], dict[str, bool] | None
             physics=scenario.physics,
             rng=random_root(scenario.rng),
             n_threads=draw.n_threads,
+            nucleus_only=True,
         )
         models = {(item.biology.line.name, item.biology.host.name): item for item in tumors}
         activities = sorted(value for value in scenario.administered_activity_kBq if value > 0.0)

@@ -170,26 +170,24 @@ def run(
     scenario = replace(scenario, rng=root)
     pairs = [(line, host) for line in scenario.cell_lines for host in scenario.hosts]
     biologies = [Biology.named(line, host, scenario.agent) for line, host in pairs]
-    models = build_models(
-        biologies,
-        n_tumor_cells=scenario.n_tumor_cells,
-        physics=scenario.physics,
-        rng=root,
-        n_threads=n_threads,
-        progress=progress,
-    )
-    arms, labels, messages = [], [], []
-    for pair, model in zip(pairs, models, strict=True):
-        for activity_kBq in scenario.administered_activity_kBq:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
+    arms, labels = [], []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        models = build_models(
+            biologies,
+            n_tumor_cells=scenario.n_tumor_cells,
+            physics=scenario.physics,
+            rng=root,
+            n_threads=n_threads,
+            progress=progress,
+        )
+        for pair, model in zip(pairs, models, strict=True):
+            for activity_kBq in scenario.administered_activity_kBq:
                 arms.append(model.evaluate(activity_kBq, scenario.times_d))
-            labels.append((*pair, activity_kBq))
-            for item in caught:
-                if str(item.message) not in messages:
-                    messages.append(str(item.message))
-            if progress is not None:
-                progress(len(arms), scenario.n_arms, "arms")
+                labels.append((*pair, activity_kBq))
+                if progress is not None:
+                    progress(len(arms), scenario.n_arms, "arms")
+    messages = list(dict.fromkeys(str(item.message) for item in caught))
     if messages:
         warnings.warn(
             f"{len(messages)} limits of validity were met, such as: {messages[0]} "

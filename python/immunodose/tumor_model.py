@@ -185,6 +185,7 @@ def build_models(
     rng: int,
     n_threads: int | None = None,
     progress: Any = None,
+    nucleus_only: bool = False,
 ) -> list[TumorModel]:
     """Pack, label and dose one tumor per biology, all from one random root.
 
@@ -203,6 +204,8 @@ def build_models(
         Threads (>= 1); None for all that this process may use.
     progress
         Called with done, total and a text.
+    nucleus_only
+        Whether doses to the other compartments, which no response model reads, are left out.
 
     Returns
     -------
@@ -223,6 +226,7 @@ def build_models(
                 physics=physics,
                 rng=rng,
                 n_threads=n_threads,
+                nucleus_only=nucleus_only,
             )
         models.append(TumorModel(biology, computed[key], rng))
         if progress is not None:
@@ -294,6 +298,7 @@ def _dose_per_kBq(
     physics: Physics,
     rng: int,
     n_threads: int | None,
+    nucleus_only: bool,
 ) -> xr.Dataset:
     """Return per-cell doses and the kinetics of the agent at 1 kBq."""
     kinetics = biokinetics(agent=biology.agent, administered_activity_Bq=1e3)
@@ -313,7 +318,9 @@ def _dose_per_kBq(
         effective_half_life_h=math.log(2.0) / rate_per_s / SECONDS_PER_HOUR,
         rng=rng,
     )
-    return absorbed_dose(labeled, physics=physics, n_threads=n_threads)
+    targets = () if nucleus_only else ("target",)
+    split = (*targets, "emission", "origin")
+    return absorbed_dose(labeled, physics=physics, split=split, n_threads=n_threads)
 
 
 def model_from_result(dataset: xr.Dataset, line: str, host: str) -> TumorModel:

@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 # Top layer first; a module may import its own layer (without cycles) and those below.
 LAYERS: tuple[tuple[str, ...], ...] = (
+    ("__main__",),
     ("cli", "commands", "plot", "tables", "io"),
     ("findings", "robustness"),
     ("scenario", "arms", "tumor_model"),

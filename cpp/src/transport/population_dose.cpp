@@ -119,6 +119,14 @@ class Engine {
       used_[0] = used_[1] = true;
       used_[2] = in_.membrane_thickness_um > 0.0;
     }
+    // Classes without activity, such as T cells that bind no agent, need no table as a source.
+    active_.assign(n_slots(), false);
+    for (std::size_t cell = 0; cell < in_.x_um.size(); ++cell) {
+      for (std::size_t s = 0; s < n_source_compartments; ++s) {
+        if (!used_[s] || effective_activity(cell, s) == 0.0) continue;
+        active_[static_cast<std::size_t>(in_.class_of[cell]) * n_source_compartments + s] = true;
+      }
+    }
   }
 
   // Activity per source compartment with the background removed from the cell's volume.
@@ -293,7 +301,7 @@ class Engine {
             const std::size_t source = index % n_source_compartments;
             const std::size_t from = index % n_slots() / n_source_compartments;
             const std::size_t to = index / n_slots();
-            if (!used_[source]) continue;
+            if (!active_[from * n_source_compartments + source]) continue;
             auto rows = values(channels, in_.shape_class[from], in_.shape_class[to], source,
                                distance, hits[to].get());
             for (std::size_t r = 0; r < rows.size(); ++r) {
@@ -434,6 +442,7 @@ class Engine {
   AlphaSlowing slowing_;
   std::vector<Channels> channels_;
   std::array<bool, n_source_compartments> used_{};
+  std::vector<bool> active_;  // per class and source compartment
   PopulationResult result_;
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <iterator>
 
 #include "immunodose/core/constants.hpp"
 #include "immunodose/core/error.hpp"
@@ -23,9 +24,14 @@ double smooth_integral(const QuadratureRule& rule, const Overlap& overlap, doubl
   return (to - from) * sum;
 }
 
+struct Rules {
+  QuadratureRule panel = gauss_legendre(4);   // between two points where the overlap is not smooth
+  QuadratureRule narrow = gauss_legendre(2);  // a small part of such a panel
+};
+
 // Sum over kernel bins of dE/dr times the integral of the overlap, split where it is not smooth.
 template <class Overlap>
-double folded_energy(const RadialKernel& kernel, const QuadratureRule& rule, const Overlap& overlap,
+double folded_energy(const RadialKernel& kernel, const Rules& rules, const Overlap& overlap,
                      const std::vector<double>& breakpoints, double window_low,
                      double window_high) {
   const auto& edge = kernel.edge_um;
@@ -41,10 +47,14 @@ double folded_energy(const RadialKernel& kernel, const QuadratureRule& rule, con
     double integral = 0.0;
     double from = low;
     for (auto point = next_break; point != breakpoints.end() && *point < high; ++point) {
-      integral += smooth_integral(rule, overlap, from, *point);
+      integral += smooth_integral(rules.panel, overlap, from, *point);
       from = *point;
     }
-    integral += smooth_integral(rule, overlap, from, high);
+    // Far from the ends of its panel, two points on a tenth of it err by less than 1e-6.
+    const double panel_low = next_break == breakpoints.begin() ? 0.0 : *std::prev(next_break);
+    const double panel_high = next_break == breakpoints.end() ? window_high : *next_break;
+    const bool narrow = from == low && 10.0 * (high - low) < panel_high - panel_low;
+    integral += smooth_integral(narrow ? rules.narrow : rules.panel, overlap, from, high);
     sum += kernel.energy_keV[bin] / (high - low) * integral;
   }
   return sum;
@@ -56,7 +66,7 @@ std::vector<double> s_values(const RadialKernel& kernel, Region source, Region t
                              std::span<const double> distance_um, double density_g_per_cm3) {
   if (target.is_surface()) throw InputError("a target of zero thickness has no mass");
   const RegionOverlap overlap(source, target);
-  const QuadratureRule rule = gauss_legendre(4);
+  const Rules rules;
   const double mass_ng =
       target.measure() * density_g_per_cm3 * constants::ng_per_um3_at_unit_density;
   const double scale = constants::gray_ng_per_keV / (mass_ng * source.measure());
@@ -70,9 +80,9 @@ std::vector<double> s_values(const RadialKernel& kernel, Region source, Region t
     const double energy_volume =
         d == 0.0
             ? folded_energy(
-                  kernel, rule, [&](double r) { return overlap.concentric(r); }, points, low, high)
+                  kernel, rules, [&](double r) { return overlap.concentric(r); }, points, low, high)
             : folded_energy(
-                  kernel, rule, [&](double r) { return overlap.averaged(r, d); }, points, low,
+                  kernel, rules, [&](double r) { return overlap.averaged(r, d); }, points, low,
                   high);
     dose[i] = scale * energy_volume;
   }
