@@ -223,7 +223,9 @@ def _attributes(
     return base_attrs(
         title=scenario.title,
         scenario=scenario.to_toml(),
-        parameter_sets=json.dumps(list(sets)),
+        parameter_sets=json.dumps(
+            {name: checksum for item in biologies for name, checksum in item.fingerprints().items()}
+        ),
         assumed=json.dumps({name: entries for name, entries in assumed.items() if entries}),
         random_root=str(scenario.rng),
         physics=scenario.physics,

@@ -7,6 +7,8 @@ tumor at 1 kBq and scaled (Eq. 1-3, docs/user/constanzo2025.md).
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -66,6 +68,14 @@ class Biology:
     def sets(self) -> dict[str, ParameterSet]:
         """Return the sets by name."""
         return {item.name: item for item in (self.line, self.host, self.agent, self.t_cell)}
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return a checksum of the values of each set, by name."""
+        found = {}
+        for name, item in self.sets().items():
+            values = sorted((key, entry.value) for key, entry in item.entries.items())
+            found[name] = hashlib.sha256(json.dumps(values).encode()).hexdigest()
+        return found
 
     def has_cd8(self) -> bool:
         """Return whether the host has CD8 T cells."""
@@ -350,6 +360,13 @@ def model_from_result(dataset: xr.Dataset, line: str, host: str) -> TumorModel:
     for name in ("absorbed_dose", "hit_decay_moment", "hit_mean"):
         unit[name] = arm_per_kBq(unit[name], activity[index])
     biology = Biology.named(line, host, scenario.agent)
+    recorded = json.loads(str(dataset.attrs["parameter_sets"]))
+    for name, checksum in biology.fingerprints().items():
+        if recorded.get(name) != checksum:
+            raise InputError(
+                f"parameter set {name!r} has other values now than when the Dataset was made, so "
+                "its arms cannot be evaluated again. Run the scenario again."
+            )
     if scenario.rng is None:
         raise InputError("the Dataset does not record its random root. Run the scenario again.")
     # The dose rate in the tumor is that of the agent, the same at every activity.

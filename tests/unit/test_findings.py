@@ -109,6 +109,14 @@ def test_model_of_a_result_repeats_the_run(result: xr.Dataset, study: Study) -> 
             assert study.outcome(tumor, kBq).surviving_fraction == pytest.approx(expected, rel=1e-6)
 
 
+def test_a_result_of_other_parameter_values_is_not_evaluated_again(result: xr.Dataset) -> None:
+    old = result.assign_attrs(
+        parameter_sets=result.attrs["parameter_sets"].replace('": "', '": "0')
+    )
+    with pytest.raises(InputError, match="has other values now"):
+        findings(old)
+
+
 def test_a_equal_mhc1_needs_equal_dose(study: Study) -> None:
     high = {key: study.high.biology.line.value(key) for key in MHC1_KEYS}
     assert iso_effect_ratio(study.with_overrides(**high)) == pytest.approx(1.0, rel=0.02)
