@@ -212,20 +212,25 @@ bool SphereScene::clip_to_box(Vec3 start_um, Vec3 direction, double& from_um, do
   return from_um < to_um;
 }
 
-void SphereScene::add_crossing(std::int64_t rank, Vec3 start_um, Vec3 direction, double length_um,
-                               double from_um, double to_um, std::vector<Crossing>& found) const {
+Crossing SphereScene::cross(std::int64_t rank, Vec3 start_um, Vec3 direction,
+                            double length_um) const {
   Crossing crossing{rank, chord_of(cell(rank), start_um, direction, length_um), {}, {}};
-  const double entry = crossing.whole.entry_um;
-  if (crossing.whole.length_um() <= 0.0 || entry < from_um || entry >= to_um) return;
-  crossing.inside = membrane_um_ > 0.0
-                        ? chord_of(inside(rank), start_um, direction, length_um)
-                        : crossing.whole;
+  crossing.inside = membrane_um_ > 0.0 ? chord_of(inside(rank), start_um, direction, length_um)
+                                       : crossing.whole;
   if (crossing.inside.length_um() > 0.0) {
     crossing.nucleus = chord_of(nucleus(rank), start_um, direction, length_um);
   }
+  return crossing;
+}
+
+void SphereScene::add_crossing(std::int64_t rank, Vec3 start_um, Vec3 direction, double length_um,
+                               double from_um, double to_um, std::vector<Crossing>& found) const {
+  const Chord whole = chord_of(cell(rank), start_um, direction, length_um);
+  const double entry = whole.entry_um;
+  if (whole.length_um() <= 0.0 || entry < from_um || entry >= to_um) return;
   auto place = found.end();
   while (place != found.begin() && (place - 1)->whole.entry_um > entry) --place;
-  found.insert(place, crossing);
+  found.insert(place, cross(rank, start_um, direction, length_um));
 }
 
 void SphereScene::cross_voxel(const Voxel& voxel, Vec3 start_um, Vec3 direction, double length_um,

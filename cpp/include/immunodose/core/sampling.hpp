@@ -5,21 +5,8 @@
 #include <cstdint>
 
 #include "immunodose/core/streams.hpp"
-#include "immunodose/core/vec3.hpp"
 
 namespace immunodose {
-
-// Isotropic unit vector by rejection from the unit disc [Marsaglia 1972, Ann Math Stat 43:645].
-inline Vec3 isotropic_direction(Stream& stream) {
-  while (true) {
-    const double x = 2.0 * stream.uniform() - 1.0;
-    const double y = 2.0 * stream.uniform() - 1.0;
-    const double s = x * x + y * y;
-    if (s >= 1.0) continue;
-    const double scale = 2.0 * std::sqrt(1.0 - s);
-    return {scale * x, scale * y, 1.0 - 2.0 * s};
-  }
-}
 
 // Standard normal numbers in pairs, by the polar method [Marsaglia & Bray 1964, SIAM Rev 6:260].
 class NormalSampler {

@@ -74,6 +74,9 @@ class SphereScene {
   // Lower bound of the distance to the nearest surface; exact inside a cell.
   double clearance(Vec3 point_um) const;
 
+  // The chords of a segment in one cell.
+  Crossing cross(std::int64_t rank, Vec3 start_um, Vec3 direction, double length_um) const;
+
   // Calls visit(crossing) for each cell that the segment enters, in the order of entry; chords are
   // cut at the ends of the segment. A visitor that returns false ends the walk. `buffer` is
   // working memory of the caller.
