@@ -44,6 +44,9 @@ class Stream {
     return (static_cast<double>(high * 67108864U + low) + 0.5) * 0x1p-53;
   }
 
+  // Uniform in (0, 1) with 32 random bits: enough for one collision of many.
+  double uniform32() { return (static_cast<double>(next_word()) + 0.5) * 0x1p-32; }
+
  private:
   PhiloxKey key_;
   PhiloxCounter counter_;

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Everything that a moving electron looks up, tabulated over energy. Built once, then read-only
+// and shared by all threads. docs/theory/electrons.md.
+#pragma once
+#include <array>
+#include <cstddef>
+#include <vector>
+
+#include "immunodose/core/octave_grid.hpp"
+#include "immunodose/physics/electron_elastic.hpp"
+#include "immunodose/physics/electron_inelastic.hpp"
+
+namespace immunodose {
+
+// Energies that can be transported; slower electrons are absorbed where they are.
+inline constexpr double electron_min_energy_keV = 0.03;
+inline constexpr double electron_max_energy_keV = 3000.0;
+
+// Rates per um at one energy.
+struct ElectronRates {
+  double elastic;
+  double distant;
+  double close;
+  double radiative;
+};
+
+class ElectronPhysics {
+ public:
+  explicit ElectronPhysics(double density_g_per_cm3 = 1.0);
+
+  using Energies = OctaveGrid<5>;
+  static constexpr Energies energies{-7, 12};
+  using Rows = OctaveGrid<3>;  // of the samplers
+  static constexpr Rows rows{-7, 12};
+
+  double density_g_per_cm3() const { return density_; }
+  ElectronRates rates(double energy_keV) const;
+  ElasticScattering elastic(double energy_keV) const;
+  // Collision stopping power, keV/um, and its path integral from 0, um.
+  double stopping_keV_per_um(double energy_keV) const;
+  double csda_range_um(double energy_keV) const;
+  double transverse_share(double energy_keV) const;
+
+  // Energy loss of a collision; `u` uniform, `v` chooses between neighboring rows.
+  double sample_distant_loss(double energy_keV, double u, double v) const;
+  // Losses of close collisions up to close_split_keV; those above follow sample_hard_loss.
+  static constexpr double close_split_keV = 0.2;
+  double close_tail_share(double energy_keV) const;
+  double sample_close_loss(double energy_keV, double u, double v) const;
+  // Acceptance of a loss drawn from 1/W^2 above a threshold: n(W)/10 times Moller/Rutherford / 2.5.
+  double hard_acceptance(double energy_keV, double loss_keV) const;
+  static constexpr double hard_bound = 2.5;
+
+  const LossGrid& losses() const { return losses_; }
+  // Factor that makes the stopping power that of ICRU 90. Eq. E10.
+  double distant_scale(double energy_keV) const { return scale_at(energy_keV); }
+
+ private:
+  struct Node {
+    double elastic, distant, close, radiative;
+    double stopping, range;
+    double oxygen_rate, oxygen_screening, hydrogen_screening;
+    double transverse_share, close_tail_share;
+  };
+  static constexpr std::size_t n_quantiles = 129;
+
+  double scale_at(double energy_keV) const;
+  Node make_node(double energy_keV, const LossSpectrum& spectrum) const;
+  void add_sampler_row(const LossSpectrum& spectrum);
+  void integrate_ranges();
+  template <class Member>
+  double interpolate(double energy_keV, Member member) const;
+  std::size_t row_of(double energy_keV, double v) const;
+
+  double density_;
+  LossGrid losses_;
+  double scale_below_join_ = 1.0;
+  std::vector<Node> nodes_;
+  // (row, quantile): losses of equal probability; `rare` resolves the last step of `distant`.
+  std::vector<float> distant_;
+  std::vector<float> distant_rare_;
+  std::vector<float> close_;
+};
+
+}  // namespace immunodose
