@@ -36,12 +36,12 @@ struct Call {
   DecayTransportOptions options;
   KeptDims kept;
   double medium_decays;
-  double medium_radius_um;
+  double world_radius_um;
 };
 
 Call make_call(std::uint64_t root, double density_g_per_cm3, bool straggling, bool lost_to_cell,
                bool detailed, const std::vector<std::int64_t>& transported,
-               const std::array<bool, 3>& kept, double medium_decays, double medium_radius_um,
+               const std::array<bool, 3>& kept, double medium_decays, double world_radius_um,
                int n_threads) {
   DecayTransportOptions options{root, density_g_per_cm3, straggling};
   options.lost = lost_to_cell ? LostDaughters::to_cell : LostDaughters::leave;
@@ -50,7 +50,7 @@ Call make_call(std::uint64_t root, double density_g_per_cm3, bool straggling, bo
     options.transported.at(static_cast<std::size_t>(emission)) = true;
   }
   options.n_threads = n_threads;
-  return {options, {kept[0], kept[1], kept[2]}, medium_decays, medium_radius_um};
+  return {options, {kept[0], kept[1], kept[2]}, medium_decays, world_radius_um};
 }
 
 py::dict to_python(DecayTransportResult&& result, const Call& call,
@@ -84,7 +84,7 @@ py::dict bound_decay_realization(const SphereScene& scene, const DecaySampler& d
                                  std::int64_t count_index, std::int64_t first_history,
                                  std::int64_t begin, std::int64_t end) {
   const DecaySources sources{view(time_integrated_activity), call.medium_decays,
-                             call.medium_radius_um};
+                             call.world_radius_um};
   const py::gil_scoped_release release;
   const DecayTransport engine(scene, decays, call.options);
   DecayTransportResult result = engine.realization(sources, call.kept, count_index, first_history,
@@ -98,7 +98,7 @@ py::dict bound_decay_mean(const SphereScene& scene, const DecaySampler& decays, 
                           std::int64_t first_history, std::int64_t n_histories,
                           std::int64_t n_batches) {
   const DecaySources sources{view(time_integrated_activity), call.medium_decays,
-                             call.medium_radius_um};
+                             call.world_radius_um};
   const py::gil_scoped_release release;
   const DecayTransport engine(scene, decays, call.options);
   DecayTransportResult result = engine.mean(sources, call.kept, count_index, first_history,
@@ -130,7 +130,7 @@ void register_monte_carlo(py::module_& transport) {
       .def(py::init(&make_call), py::arg("root"), py::arg("density_g_per_cm3"),
            py::arg("straggling"), py::arg("lost_to_cell"), py::arg("detailed"),
            py::arg("transported"), py::arg("kept"), py::arg("medium_decays"),
-           py::arg("medium_radius_um"), py::arg("n_threads"));
+           py::arg("world_radius_um"), py::arg("n_threads"));
   transport.def("decay_realization", &bound_decay_realization, py::arg("scene"), py::arg("decays"),
                 py::arg("call"), py::arg("time_integrated_activity"), py::arg("count_index"),
                 py::arg("first_history"), py::arg("begin"), py::arg("end"));

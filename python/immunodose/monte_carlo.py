@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from immunodose import _core
+from immunodose.cells import check
 from immunodose.data.chains import chain_structure
 from immunodose.data.decay_data import DEFAULT_SOURCE
 from immunodose.data.nuclides import emissions as emissions_of
 from immunodose.data.spectra import nuclide_lines
 from immunodose.errors import InputError, did_you_mean
+from immunodose.physics import require_density
+from immunodose.population_inputs import Agent, agents_of
 from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike, random_root
 from immunodose.schema import data_array
+from immunodose.threads import resolve_threads
+from immunodose.transport import effective_membrane_um
 from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray, IntArray
 from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3, NM_PER_UM
 
@@ -29,8 +34,9 @@ ELECTRON_MODES = ("condensed", "detailed")
 LOST_DAUGHTERS = ("leave", "cell")
 FATES = ("emitted", "cells", "medium", "escaped", "left", "not_transported")
 DEFAULT_HISTORIES_PER_BATCH = 3200
-# Emission classes that have an engine.
-TRANSPORTED = ("alpha", "recoil", "beta", "auger_ce")
+# Water around the cells in which photons are followed: of those above 50 keV fewer than 3 %
+# interact in it.
+PHOTON_MARGIN_UM = 1000.0
 _ELECTRONS = ("beta", "auger_ce")
 _COUNT_COMPARTMENTS = 3
 # The CSDA range is the longest path of an electron but for straggling (docs/theory/electrons.md).
@@ -92,17 +98,6 @@ class MonteCarloOptions:
                 f"{self.n_batches}, so that all batches are equal)."
             )
         _check_emissions(self.emissions)
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One row of `time_integrated_activity`."""
-
-    label: str
-    nuclide: str | xr.Dataset
-    retention: Mapping[str, float] | None
-    activity: FloatArray  # (cell, source)
-    medium_per_um3: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,45 +204,34 @@ def _scene(cells: xr.Dataset, membrane_um: float, density_g_per_cm3: float) -> _
     return _Scene(core, mass, float(volume[:, -1].sum()), membrane_um, density_g_per_cm3)
 
 
-def _classes(
-    decays: _core.transport.DecaySampler, label: str, wanted: Sequence[str] | None
-) -> tuple[str, ...]:
+def _classes(decays: _core.transport.DecaySampler, wanted: Sequence[str] | None) -> tuple[str, ...]:
     """Return the emission classes of a nuclide that are to be transported."""
     emitted = [name for i, name in enumerate(EMISSIONS) if decays.largest_energy_keV(emission=i)]
-    chosen = tuple(name for name in emitted if wanted is None or name in wanted)
-    missing = [name for name in chosen if name not in TRANSPORTED]
-    if missing:
-        can = ", ".join(repr(name) for name in chosen if name in TRANSPORTED)
-        raise InputError(
-            f"{label} emits {', '.join(missing)}, which method='monte_carlo' does not transport "
-            f"yet. Give emissions=({can},): the others are reported in energy_account."
-        )
-    return chosen
+    return tuple(name for name in emitted if wanted is None or name in wanted)
 
 
-def _medium_ball(
-    source: Source,
+def _world(
+    source: Agent,
     decays: _core.transport.DecaySampler,
     classes: Sequence[str],
     scene: _Scene,
     margin_um: float | None,
 ) -> tuple[float, float]:
-    """Radius (um) of the ball around the cells whose medium is active, and its decays."""
-    radius = scene.core.bounding_radius_um()
-    if source.medium_per_um3 == 0.0:
-        return radius, 0.0
+    """Radius (um) of the ball of water around the cells, and the decays in its medium."""
     if margin_um is None:
-        margin_um = _reach_um(decays, classes, scene.density_g_per_cm3)
+        margin_um = 0.0 if source.medium_per_um3 == 0.0 else _reach_um(decays, classes, scene)
+        if "photon" in classes or any(name in classes for name in _ELECTRONS):
+            margin_um = max(margin_um, PHOTON_MARGIN_UM)
     elif not (np.isfinite(margin_um) and margin_um >= 0.0):
         raise InputError(f"invalid medium_margin_um={margin_um!r} (allowed: finite, >= 0).")
-    radius += float(margin_um)
+    radius = scene.core.bounding_radius_um() + float(margin_um)
     volume = 4.0 / 3.0 * np.pi * radius**3 - scene.volume_um3
     return radius, source.medium_per_um3 * volume
 
 
-def _reach_um(
-    decays: _core.transport.DecaySampler, classes: Sequence[str], density_g_per_cm3: float
-) -> float:
+def _reach_um(decays: _core.transport.DecaySampler, classes: Sequence[str], scene: _Scene) -> float:
+    """Return how far (um) the charged particles of a nuclide get."""
+    density_g_per_cm3 = scene.density_g_per_cm3
     reach = 0.0
     for name in classes:
         energy = decays.largest_energy_keV(emission=EMISSIONS.index(name))
@@ -273,15 +257,13 @@ class _Run:
     n_threads: int
 
     def transport(
-        self, row: int, source: Source, first_history: int
+        self, row: int, source: Agent, first_history: int
     ) -> tuple[dict[str, Any], dict[str, float]]:
         """Transport the decays of one nuclide; also return what the attributes state."""
         options = self.options
         decays = decay_sampler(source.nuclide, retention=source.retention)
-        classes = _classes(decays, source.label, options.emissions)
-        radius, medium = _medium_ball(
-            source, decays, classes, self.scene, options.medium_margin_um
-        )
+        classes = _classes(decays, options.emissions)
+        radius, medium = _world(source, decays, classes, self.scene, options.medium_margin_um)
         call = _core.transport.DecayTransportCall(
             root=self.root,
             density_g_per_cm3=self.scene.density_g_per_cm3,
@@ -289,9 +271,9 @@ class _Run:
             lost_to_cell=options.lost_daughters == "cell",
             detailed=options.electron_mode == "detailed",
             transported=[EMISSIONS.index(name) for name in classes],
-            kept=tuple(name in self.kept for name in ("target", "emission", "origin")),
+            kept=[name in self.kept for name in ("target", "emission", "origin")],
             medium_decays=medium,
-            medium_radius_um=radius,
+            world_radius_um=radius,
             n_threads=self.n_threads,
         )
         if options.realization:
@@ -306,8 +288,7 @@ class _Run:
                 count_index=row * options.n_batches, first_history=first_history,
                 n_histories=self.n_histories, n_batches=options.n_batches,
             )  # fmt: skip
-        stated = {"medium_radius_um": radius, "medium_decays": medium}
-        return result, stated if medium > 0.0 else {}
+        return result, {"radius_um": radius, "medium_decays": medium}
 
     @property
     def n_histories(self) -> int:
@@ -345,24 +326,31 @@ class _Run:
 
 def population_dose(
     cells: xr.Dataset,
-    sources: Sequence[Source],
-    *,
     options: MonteCarloOptions,
+    *,
+    physics: str | None,
     kept: tuple[str, ...],
     membrane_thickness_nm: float,
     density_g_per_cm3: float,
     dtype: str,
-    n_threads: int,
+    n_threads: int | None,
 ) -> xr.Dataset:
-    """Transport the decays of checked cells; see `immunodose.absorbed_dose`."""
+    """Transport the decays of a population; see `immunodose.absorbed_dose`."""
     import xarray as xr
 
+    if physics not in (None, "monte_carlo"):
+        raise InputError(
+            f"physics={physics!r} has no effect with method='monte_carlo', which has its own. "
+            "Leave it out, or give method='kernel'."
+        )
     options.check()
-    if options.medium_margin_um is not None and not any(s.medium_per_um3 for s in sources):
-        raise InputError("medium_margin_um has no effect: there is no activity in the medium.")
-    scene = _scene(cells, membrane_thickness_nm / NM_PER_UM, density_g_per_cm3)
-    run = _Run(scene, options, kept, random_root(options.rng), n_threads)
-    results, stated = [], {}
+    check(cells)
+    sources = agents_of(cells)
+    membrane_um = effective_membrane_um("monte_carlo", membrane_thickness_nm)
+    scene = _scene(cells, membrane_um, require_density(density_g_per_cm3))
+    run = _Run(scene, options, kept, random_root(options.rng), resolve_threads(n_threads))
+    results: list[dict[str, Any]] = []
+    stated: dict[str, dict[str, float]] = {}
     for row, source in enumerate(sources):
         first = sum(int(result["n_histories"]) for result in results)
         result, stated[source.label] = run.transport(row, source, first)
@@ -382,7 +370,7 @@ def population_dose(
     variables["energy_account"] = data_array("energy_account", ("fate", "emission"), account)
     dataset = xr.Dataset(variables, coords=_coords(cells, kept, options, sources))
     counts = {s.label: int(r["n_histories"]) for s, r in zip(sources, results, strict=True)}
-    dataset.attrs = _attrs(run, counts, stated, membrane_thickness_nm)
+    dataset.attrs = _attrs(run, counts, stated)
     return dataset
 
 
@@ -410,7 +398,7 @@ def _coords(
     cells: xr.Dataset,
     kept: tuple[str, ...],
     options: MonteCarloOptions,
-    sources: Sequence[Source],
+    sources: Sequence[Agent],
 ) -> dict[str, Any]:
     coords: dict[str, Any] = {
         name: cells[name] for name in ("cell", "x", "y", "z") if name in cells
@@ -431,16 +419,14 @@ def _attrs(
     run: _Run,
     counts: Mapping[str, int],
     stated: Mapping[str, Mapping[str, float]],
-    membrane_thickness_nm: float,
 ) -> dict[str, Any]:
     options = run.options
-    medium = {label: values for label, values in stated.items() if values}
     return base_attrs(
         method="monte_carlo",
         physics="monte_carlo",
         physics_note=(
             "decays transported one by one: straight alphas chord by chord, electrons with delta "
-            "rays; recoils local, bremsstrahlung escapes (docs/theory/monte_carlo.md)"
+            "rays, photons until they leave the world; recoils local (docs/theory/monte_carlo.md)"
         ),
         random_root=str(run.root),
         realization=int(options.realization),
@@ -449,7 +435,7 @@ def _attrs(
         electron_mode=options.electron_mode,
         straggling=int(options.straggling),
         lost_daughters=options.lost_daughters,
-        membrane_thickness_nm=float(membrane_thickness_nm),
+        membrane_thickness_nm=run.scene.membrane_um * NM_PER_UM,
         density_g_per_cm3=run.scene.density_g_per_cm3,
-        medium=json.dumps(medium) if medium else None,
+        world=json.dumps(stated),
     )

@@ -102,9 +102,8 @@ void SphereScene::lay_grid(const Input& input) {
   const Vec3 low{low_um_[0], low_um_[1], low_um_[2]};
   bounds_.center_um = low + 0.5 * extent;
   for (std::size_t i = 0; i < n; ++i) {
-    bounds_.radius_um =
-        std::max(bounds_.radius_um,
-                 norm(point_of(input, i) - bounds_.center_um) + input.cell_radius_um[i]);
+    bounds_.radius_um = std::max(
+        bounds_.radius_um, norm(point_of(input, i) - bounds_.center_um) + input.cell_radius_um[i]);
   }
 }
 
@@ -215,8 +214,8 @@ bool SphereScene::clip_to_box(Vec3 start_um, Vec3 direction, double& from_um, do
 Crossing SphereScene::cross(std::int64_t rank, Vec3 start_um, Vec3 direction,
                             double length_um) const {
   Crossing crossing{rank, chord_of(cell(rank), start_um, direction, length_um), {}, {}};
-  crossing.inside = membrane_um_ > 0.0 ? chord_of(inside(rank), start_um, direction, length_um)
-                                       : crossing.whole;
+  crossing.inside =
+      membrane_um_ > 0.0 ? chord_of(inside(rank), start_um, direction, length_um) : crossing.whole;
   if (crossing.inside.length_um() > 0.0) {
     crossing.nucleus = chord_of(nucleus(rank), start_um, direction, length_um);
   }

@@ -27,9 +27,9 @@ AlphaTrackTable::AlphaTrackTable(double density_g_per_cm3, double max_energy_keV
   const auto slopes = [&](double root) {
     const double energy = slowing_.energy_keV(root * root);
     const double let = slowing_.let_keV_per_um(energy);
-    const double variance = alpha_loss_variance_keV2(std::max(energy, alpha_min_energy_keV), 1.0,
-                                                     density_g_per_cm3) /
-                            (let * let);
+    const double variance =
+        alpha_loss_variance_keV2(std::max(energy, alpha_min_energy_keV), 1.0, density_g_per_cm3) /
+        (let * let);
     return Slopes{2.0 * root * let, 2.0 * root * let * let, 2.0 * root * variance};
   };
   double energy_let = 0.0;

@@ -76,22 +76,24 @@ class Cursor {
 // What a thread needs for one history after the other.
 class DecayTransport::Worker {
  public:
-  Worker(const DecayTransport& engine, RegionTally& tally, double medium_radius_um)
+  Worker(const DecayTransport& engine, RegionTally& tally, double world_radius_um)
       : engine_(engine),
         options_(engine.options_),
-        medium_radius_um_(medium_radius_um),
+        world_radius_um_(world_radius_um),
+        world_{engine.scene_.bounds().center_um, world_radius_um},
         scorer_(engine.scene_, tally, engine.electrons_.get()) {
     if (engine.electrons_ != nullptr) {
+      photons_ = std::make_unique<PhotonTransport>(*engine.photons_);
       ElectronOptions options;
       options.mode = options_.electron_mode;
-      electrons_ = std::make_unique<ElectronTransport>(*engine.electrons_, engine.condensed_.get(),
-                                                       options);
+      electrons_ =
+          std::make_unique<ElectronTransport>(*engine.electrons_, engine.condensed_.get(), options);
     }
   }
 
   void history(std::uint64_t number, const Source& source) {
     Stream stream(options_.root, Stage::decay_history, number);
-    place_ = engine_.sample_place(source, medium_radius_um_, stream, position_um_);
+    place_ = engine_.sample_place(source, world_radius_um_, stream, position_um_);
     origin_ = source.cell;
     gone_ = false;
     engine_.decays_(
@@ -123,29 +125,39 @@ class DecayTransport::Worker {
       scorer_.alpha(position_um_, isotropic_direction(stream), stepper);
     } else if (emission == EmissionClass::recoil) {
       scorer_.local(place_, energy_keV);
-    } else if (is_electron(emission)) {
-      electron(emission, energy_keV, stream);
+    } else {
+      follow(emission,
+             {is_electron(emission) ? ParticleKind::electron : ParticleKind::photon, energy_keV,
+              position_um_, isotropic_direction(stream)},
+             stream);
     }
     scorer_.finish();
   }
 
-  void electron(EmissionClass emission, double energy_keV, Stream& stream) {
-    const Particle particle{ParticleKind::electron, energy_keV, position_um_,
-                            isotropic_direction(stream)};
-    photons_.clear();
-    (*electrons_)(particle, stream, scorer_, photons_);
-    // Bremsstrahlung is 1e-3 of the energy and flies far: counted as escaped.
-    for (const Particle& photon : photons_) {
-      scorer_.account(Fate::escaped, emission, photon.energy_keV);
+  // An electron or photon with all that it sets free.
+  void follow(EmissionClass emission, const Particle& first, Stream& stream) {
+    double escaped_keV = 0.0;
+    queue_.assign(1, first);
+    while (!queue_.empty()) {
+      const Particle particle = queue_.back();
+      queue_.pop_back();
+      if (particle.kind == ParticleKind::photon) {
+        escaped_keV += (*photons_)(particle, stream, scorer_, world_, queue_);
+      } else {
+        (*electrons_)(particle, stream, scorer_, queue_);
+      }
     }
+    scorer_.account(Fate::escaped, emission, escaped_keV);
   }
 
   const DecayTransport& engine_;
   const DecayTransportOptions& options_;
-  double medium_radius_um_;
+  double world_radius_um_;
+  Ball world_;
   HistoryScorer scorer_;
   std::unique_ptr<ElectronTransport> electrons_;
-  std::vector<Particle> photons_;
+  std::unique_ptr<PhotonTransport> photons_;
+  std::vector<Particle> queue_;
   Vec3 position_um_;
   Place place_;
   std::int64_t origin_ = -1;
@@ -160,7 +172,7 @@ DecayTransport::DecayTransport(const SphereScene& scene, const DecaySampler& dec
     const auto emission = static_cast<EmissionClass>(c);
     if (!options.transported[c] || !decays.emits(emission)) continue;
     emissions_.push_back(emission);
-    electrons = electrons || is_electron(emission);
+    electrons = electrons || is_electron(emission) || emission == EmissionClass::photon;
     if (emission == EmissionClass::alpha) {
       const double highest = decays.largest_energy_keV(emission);
       if (highest > alpha_max_energy_keV) {
@@ -168,12 +180,10 @@ DecayTransport::DecayTransport(const SphereScene& scene, const DecaySampler& dec
       }
       alphas_ = std::make_unique<AlphaTrackTable>(options.density_g_per_cm3, highest);
     }
-    if (emission == EmissionClass::photon) {
-      throw InputError("photons are not transported yet: leave them out of `emissions`");
-    }
   }
   if (!electrons) return;
   electrons_ = std::make_unique<ElectronPhysics>(options.density_g_per_cm3);
+  photons_ = std::make_unique<PhotonPhysics>(options.density_g_per_cm3);
   if (options.electron_mode == ElectronMode::condensed) {
     condensed_ = std::make_unique<CondensedElectron>(*electrons_, CondensedOptions{});
   }
@@ -203,13 +213,13 @@ std::vector<double> DecayTransport::activity_by_rank(const DecaySources& sources
 }
 
 // Eq. MC-9.
-Place DecayTransport::sample_place(const Source& source, double medium_radius_um, Stream& stream,
+Place DecayTransport::sample_place(const Source& source, double world_radius_um, Stream& stream,
                                    Vec3& position_um) const {
   if (source.cell < 0) {
     const Ball bounds = scene_.bounds();
     Place place;
     do {
-      position_um = uniform_in_shell(bounds.center_um, 0.0, medium_radius_um, stream);
+      position_um = uniform_in_shell(bounds.center_um, 0.0, world_radius_um, stream);
       place = scene_.locate(position_um);
     } while (place.cell >= 0);
     return place;
@@ -224,8 +234,7 @@ Place DecayTransport::sample_place(const Source& source, double medium_radius_um
     // A membrane without thickness has no mass: what stays at its place is in the cytoplasm.
     if (inside.radius_um >= outer) return {source.cell, CellRegion::cytoplasm};
   } else if (!scene_.has_offsets()) {
-    position_um =
-        uniform_in_shell(inside.center_um, nucleus.radius_um, inside.radius_um, stream);
+    position_um = uniform_in_shell(inside.center_um, nucleus.radius_um, inside.radius_um, stream);
   } else {
     do {
       position_um = uniform_in_shell(inside.center_um, 0.0, inside.radius_um, stream);
@@ -236,13 +245,13 @@ Place DecayTransport::sample_place(const Source& source, double medium_radius_um
 }
 
 template <class MakeSlotOf>
-void DecayTransport::run(std::int64_t n, std::int64_t first_history, double medium_radius_um,
+void DecayTransport::run(std::int64_t n, std::int64_t first_history, double world_radius_um,
                          const MakeSlotOf& make_slot_of, std::size_t n_slots, RegionTally& tally,
                          const StopPoll& stop) const {
   parallel_for(
       n, block, options_.n_threads,
       [&](std::int64_t begin, std::int64_t end) {
-        Worker worker(*this, tally, medium_radius_um);
+        Worker worker(*this, tally, world_radius_um);
         auto slot_of = make_slot_of(begin);
         for (std::int64_t i = begin; i < end; ++i) {
           worker.history(static_cast<std::uint64_t>(first_history + i),
@@ -253,13 +262,12 @@ void DecayTransport::run(std::int64_t n, std::int64_t first_history, double medi
   tally.check_range();
 }
 
-DecayTransportResult DecayTransport::realization(const DecaySources& sources, const KeptDims& kept,
-                                                 std::int64_t count_index,
-                                                 std::int64_t first_history, std::int64_t begin,
-                                                 std::int64_t end, const StopPoll& stop) const {
-  const std::vector<double> activity = activity_by_rank(sources);
+// Decays up to and with each slot: a Poisson number in each.
+std::vector<std::int64_t> DecayTransport::count_decays(const std::vector<double>& activity,
+                                                       std::int64_t count_index,
+                                                       const StopPoll& stop) const {
   const std::size_t n_slots = activity.size();
-  std::vector<std::int64_t> until(n_slots);  // decays up to and with each slot
+  std::vector<std::int64_t> until(n_slots);
   parallel_for(
       static_cast<std::int64_t>(n_slots), block, options_.n_threads,
       [&](std::int64_t first, std::int64_t last) {
@@ -279,18 +287,26 @@ DecayTransportResult DecayTransport::realization(const DecaySources& sources, co
       },
       stop);
   std::partial_sum(until.begin(), until.end(), until.begin());
+  return until;
+}
+
+DecayTransportResult DecayTransport::realization(const DecaySources& sources, const KeptDims& kept,
+                                                 std::int64_t count_index,
+                                                 std::int64_t first_history, std::int64_t begin,
+                                                 std::int64_t end, const StopPoll& stop) const {
+  const auto until = count_decays(activity_by_rank(sources), count_index, stop);
   const std::int64_t n_all = until.back();
   const std::int64_t from = std::clamp(begin, std::int64_t{0}, n_all);
   const std::int64_t to = end < 0 ? n_all : std::clamp(end, from, n_all);
   RegionTally tally(scene_.n_cells(), emissions_, true);
   run(
-      to - from, first_history + from, sources.medium_radius_um,
+      to - from, first_history + from, sources.world_radius_um,
       [&](std::int64_t first) {
         return [cursor = Cursor<std::int64_t>(until, from + first), from](std::int64_t i) mutable {
           return cursor.at(from + i);
         };
       },
-      n_slots, tally, stop);
+      until.size(), tally, stop);
   DecayTransportResult result;
   result.n_histories = n_all;
   std::vector<double> row(row_size(kept, tally.n_columns()));
@@ -301,12 +317,18 @@ DecayTransportResult DecayTransport::realization(const DecaySources& sources, co
     reduce_cell(tally, rank, kept, row, [&](std::size_t i, double keV) { out[i] = keV; });
   }
   add_hits(tally, result);
+  add_account(tally, 1.0, result);
+  return result;
+}
+
+void DecayTransport::add_account(const RegionTally& tally, double factor,
+                                 DecayTransportResult& result) {
   for (std::size_t f = 0; f < n_fates; ++f) {
     for (std::size_t c = 0; c < n_emission_classes; ++c) {
-      result.account_keV[f * n_emission_classes + c] = tally.account_keV(static_cast<Fate>(f), c);
+      result.account_keV[f * n_emission_classes + c] =
+          factor * tally.account_keV(static_cast<Fate>(f), c);
     }
   }
-  return result;
 }
 
 void DecayTransport::add_hits(const RegionTally& tally, DecayTransportResult& result) const {
@@ -325,14 +347,38 @@ void DecayTransport::add_hits(const RegionTally& tally, DecayTransportResult& re
         const std::size_t at = first + region * n_columns + column;
         result.hits[at] = tally.hits(rank, region, column);
         result.energy_let[at] = tally.energy_let(rank, region, column);
-        result.region_keV[at] = tally.energy_keV(rank, region, column, 0) +
-                                tally.energy_keV(rank, region, column, 1);
+        result.region_keV[at] =
+            tally.energy_keV(rank, region, column, 0) + tally.energy_keV(rank, region, column, 1);
         result.energy_let[whole] += result.energy_let[at];
         result.region_keV[whole] += result.region_keV[at];
       }
       result.hits[whole] = tally.hits(rank, n_cell_regions, column);
     }
   }
+}
+
+// Mean and sum of squared deviations, updated batch by batch [Welford 1962, Technometrics 4:419];
+// each batch estimates the energy of all decays.
+void DecayTransport::add_batch(const RegionTally& tally, const KeptDims& kept, double factor,
+                               double n_done, DecayTransportResult& result,
+                               const StopPoll& stop) const {
+  const std::size_t width = row_size(kept, tally.n_columns());
+  parallel_for(
+      scene_.n_cells(), block, options_.n_threads,
+      [&](std::int64_t begin, std::int64_t end) {
+        std::vector<double> row(width);
+        for (std::int64_t rank = begin; rank < end; ++rank) {
+          const auto id = static_cast<std::size_t>(scene_.order()[static_cast<std::size_t>(rank)]);
+          double* const mean = result.energy_keV.data() + id * width;
+          double* const squares = result.variance_keV2.data() + id * width;
+          reduce_cell(tally, rank, kept, row, [&](std::size_t i, double keV) {
+            const double off = keV * factor - mean[i];
+            mean[i] += off / n_done;
+            squares[i] += off * (keV * factor - mean[i]);
+          });
+        }
+      },
+      stop);
 }
 
 DecayTransportResult DecayTransport::mean(const DecaySources& sources, const KeptDims& kept,
@@ -343,16 +389,15 @@ DecayTransportResult DecayTransport::mean(const DecaySources& sources, const Kep
     throw InputError("n_histories must be a multiple of n_batches, which is at least 2");
   }
   std::vector<double> until = activity_by_rank(sources);
-  const std::size_t n_slots = until.size();
   std::partial_sum(until.begin(), until.end(), until.begin());
   const double total = until.back();
   const std::int64_t n_each = n_histories / n_batches;
   const double decays_per_history = total / static_cast<double>(n_each);
   RegionTally tally(scene_.n_cells(), emissions_, false);
-  const std::size_t width = row_size(kept, tally.n_columns());
   DecayTransportResult result;
-  result.n_histories = total > 0.0 ? n_histories : 0;
-  result.energy_keV.assign(width * static_cast<std::size_t>(scene_.n_cells()), 0.0);
+  result.n_histories = n_histories;
+  result.energy_keV.assign(
+      row_size(kept, tally.n_columns()) * static_cast<std::size_t>(scene_.n_cells()), 0.0);
   result.variance_keV2 = result.energy_keV;
   for (std::int64_t b = 0; b < n_batches && total > 0.0; ++b) {
     tally.clear();
@@ -362,41 +407,17 @@ DecayTransportResult DecayTransport::mean(const DecaySources& sources, const Kep
       return (static_cast<double>(i) + offset) * decays_per_history;
     };
     run(
-        n_each, first_history + b * n_each, sources.medium_radius_um,
+        n_each, first_history + b * n_each, sources.world_radius_um,
         [&](std::int64_t first) {
           return [&position, cursor = Cursor<double>(until, position(first))](
                      std::int64_t i) mutable { return cursor.at(position(i)); };
         },
-        n_slots, tally, stop);
-    // Mean and sum of squared deviations, updated batch by batch [Welford 1962, Technometrics
-    // 4:419]; a batch estimates the energy of all decays.
-    const double n_done = static_cast<double>(b + 1);
-    parallel_for(
-        scene_.n_cells(), block, options_.n_threads,
-        [&](std::int64_t begin, std::int64_t end) {
-          std::vector<double> row(width);
-          for (std::int64_t rank = begin; rank < end; ++rank) {
-            const auto id = static_cast<std::size_t>(scene_.order()[static_cast<std::size_t>(rank)]);
-            double* const mean = result.energy_keV.data() + id * width;
-            double* const squares = result.variance_keV2.data() + id * width;
-            reduce_cell(tally, rank, kept, row, [&](std::size_t i, double keV) {
-              const double off = keV * decays_per_history - mean[i];
-              mean[i] += off / n_done;
-              squares[i] += off * (keV * decays_per_history - mean[i]);
-            });
-          }
-        },
-        stop);
+        until.size(), tally, stop);
+    add_batch(tally, kept, decays_per_history, static_cast<double>(b + 1), result, stop);
   }
   const double n = static_cast<double>(n_batches);
   for (double& squares : result.variance_keV2) squares /= n * (n - 1.0);
-  const double scale = total > 0.0 ? decays_per_history / n : 0.0;
-  for (std::size_t f = 0; f < n_fates; ++f) {
-    for (std::size_t c = 0; c < n_emission_classes; ++c) {
-      result.account_keV[f * n_emission_classes + c] =
-          scale * tally.account_keV(static_cast<Fate>(f), c);
-    }
-  }
+  add_account(tally, decays_per_history / n, result);
   return result;
 }
 

@@ -107,8 +107,7 @@ bool HistoryScorer::inside_last(Vec3 from_um, Vec3 to_um) const {
   return dot(from, from) <= square && dot(to, to) <= square;
 }
 
-void HistoryScorer::segment(Vec3 position_um, Vec3 direction, double length_um,
-                            double energy_keV) {
+void HistoryScorer::segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV) {
   if (length_um <= 0.0) {
     if (energy_keV > 0.0) point(position_um, energy_keV);
     return;

@@ -11,16 +11,12 @@
 #include <vector>
 
 #include "immunodose/core/vec3.hpp"
+#include "immunodose/geometry/ball.hpp"
 
 namespace immunodose {
 
 enum class CellRegion : std::uint8_t { nucleus = 0, cytoplasm = 1, membrane = 2 };
 inline constexpr std::size_t n_cell_regions = 3;
-
-struct Ball {
-  Vec3 center_um;
-  double radius_um;
-};
 
 // Part of a straight track inside a ball, as distances from its start; empty where exit <= entry.
 struct Chord {
@@ -122,7 +118,7 @@ class SphereScene {
   std::array<double, 3> low_um_{};
   Voxel n_voxels_{1, 1, 1};
   double voxel_um_ = 1.0;
-  double margin_um_ = 0.0;  // by which balls are enlarged in the grid, against rounding
+  double margin_um_ = 0.0;            // by which balls are enlarged in the grid, against rounding
   std::vector<std::int64_t> starts_;  // first entry of each voxel
   std::vector<std::int32_t> entry_rank_;
   // Balls relative to the center of the voxel, single precision: they only choose candidates.
@@ -154,8 +150,8 @@ void SphereScene::trace(Vec3 start_um, Vec3 direction, double length_um,
   // gap: the first reaches back to the start, the last to the end.
   double begin = -infinity;
   while (true) {
-    const std::size_t axis = next[0] < next[1] ? (next[0] < next[2] ? 0U : 2U)
-                                               : (next[1] < next[2] ? 1U : 2U);
+    const std::size_t axis =
+        next[0] < next[1] ? (next[0] < next[2] ? 0U : 2U) : (next[1] < next[2] ? 1U : 2U);
     const std::int64_t beyond = voxel[axis] + (way[axis] > 0.0 ? 1 : -1);
     const bool last = next[axis] >= to || beyond < 0 || beyond >= n_voxels_[axis];
     const double end = last ? infinity : next[axis];

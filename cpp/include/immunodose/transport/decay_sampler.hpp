@@ -41,8 +41,8 @@ class AliasTable {
 
 // Decay chain with all its lines; member 0 is the parent, daughters come after their parents.
 struct DecayChainData {
-  std::span<const double> retention;      // per member: share of its new atoms that stay
-  std::span<const double> in_time;        // per member: share that decays before the horizon
+  std::span<const double> retention;  // per member: share of its new atoms that stay
+  std::span<const double> in_time;    // per member: share that decays before the horizon
   std::span<const std::int64_t> edge_parent, edge_daughter;  // daughter -1: stable
   std::span<const double> edge_fraction;
   std::span<const std::int64_t> edge_is_alpha;

@@ -13,6 +13,7 @@
 #include "immunodose/transport/decay_sampler.hpp"
 #include "immunodose/transport/electron_transport.hpp"
 #include "immunodose/transport/history_scorer.hpp"
+#include "immunodose/transport/photon_transport.hpp"
 #include "immunodose/transport/region_tally.hpp"
 
 namespace immunodose {
@@ -31,8 +32,8 @@ struct DecayTransportOptions {
 
 struct DecaySources {
   std::span<const double> time_integrated_activity;  // (cell, nucleus/cytoplasm/membrane), Bq s
-  double medium_decays = 0.0;                        // in the ball around the cells
-  double medium_radius_um = 0.0;                     // of that ball, concentric with bounds()
+  double medium_decays = 0.0;                        // in the world, outside of the cells
+  double world_radius_um = 0.0;  // ball around bounds().center_um; photons that leave it escape
 };
 
 // Which dims of the energy are kept; the others are summed (without `target`: the nucleus).
@@ -43,11 +44,11 @@ struct KeptDims {
 };
 
 struct DecayTransportResult {
-  std::vector<double> energy_keV;    // (cell, target, emission, origin)
-  std::vector<double> variance_keV2; // of that mean; empty for a realization
-  std::vector<std::int64_t> hits;    // (cell, target, emission); realization only, as are:
-  std::vector<double> energy_let;    // keV2/um
-  std::vector<double> region_keV;    // keV, the weights of the LET
+  std::vector<double> energy_keV;     // (cell, target, emission, origin)
+  std::vector<double> variance_keV2;  // of that mean; empty for a realization
+  std::vector<std::int64_t> hits;     // (cell, target, emission); realization only, as are:
+  std::vector<double> energy_let;     // keV2/um
+  std::vector<double> region_keV;     // keV, the weights of the LET
   std::array<double, n_fates * n_emission_classes> account_keV{};
   std::int64_t n_histories = 0;
 };
@@ -84,12 +85,17 @@ class DecayTransport {
 
   static Source source_of(std::size_t slot, std::size_t n_slots);
   std::vector<double> activity_by_rank(const DecaySources& sources) const;
-  Place sample_place(const Source& source, double medium_radius_um, Stream& stream,
+  Place sample_place(const Source& source, double world_radius_um, Stream& stream,
                      Vec3& position_um) const;
   template <class SlotOf>
-  void run(std::int64_t n, std::int64_t first_history, double medium_radius_um,
+  void run(std::int64_t n, std::int64_t first_history, double world_radius_um,
            const SlotOf& make_slot_of, std::size_t n_slots, RegionTally& tally,
            const StopPoll& stop) const;
+  std::vector<std::int64_t> count_decays(const std::vector<double>& activity,
+                                         std::int64_t count_index, const StopPoll& stop) const;
+  void add_batch(const RegionTally& tally, const KeptDims& kept, double factor, double n_done,
+                 DecayTransportResult& result, const StopPoll& stop) const;
+  static void add_account(const RegionTally& tally, double factor, DecayTransportResult& result);
   void add_hits(const RegionTally& tally, DecayTransportResult& result) const;
 
   const SphereScene& scene_;
@@ -99,6 +105,7 @@ class DecayTransport {
   std::unique_ptr<AlphaTrackTable> alphas_;
   std::unique_ptr<ElectronPhysics> electrons_;
   std::unique_ptr<CondensedElectron> condensed_;
+  std::unique_ptr<PhotonPhysics> photons_;  // wherever there are electrons
 };
 
 }  // namespace immunodose

@@ -32,7 +32,7 @@ class RegionTally {
     std::array<double, n_cell_regions> energy_keV{};
     std::array<double, n_cell_regions> energy_let{};  // keV2/um
   };
-  static constexpr std::size_t n_origins = 2;            // self, cross
+  static constexpr std::size_t n_origins = 2;                   // self, cross
   static constexpr std::size_t n_targets = n_cell_regions + 1;  // and the whole cell
 
   // `emissions`: classes that have a column, in order. Hits and LET are counted if asked for.
