@@ -101,9 +101,11 @@ void register_photons(py::module_& physics) {
 }  // namespace
 
 void register_decay_chain(py::module_& physics);
+void register_electrons(py::module_& physics);
 
 void register_physics(py::module_& physics) {
   register_decay_chain(physics);
+  register_electrons(physics);
   register_alpha(physics);
   register_photons(physics);
   physics.def(
