@@ -10,7 +10,21 @@
 namespace immunodose {
 namespace {
 
-constexpr std::size_t n_points = 64;  // per panel of directions
+// Directions of one place. A histogram of Gauss points has their gaps, the same at every place;
+// evenly spaced points with another shift at each place (golden ratio) fill them.
+QuadratureRule shifted_rule(std::size_t n_points, std::size_t place) {
+  constexpr double golden = 0.6180339887498949;
+  const double count = static_cast<double>(n_points);
+  const double shift = std::fmod(0.5 + golden * static_cast<double>(place), 1.0);
+  QuadratureRule rule{std::vector<double>(n_points), std::vector<double>(n_points, 1.0 / count)};
+  for (std::size_t i = 0; i < n_points; ++i) {
+    rule.node[i] = (static_cast<double>(i) + shift) / count;
+  }
+  return rule;
+}
+
+// Many directions where all decays lie at one distance, which smooths nothing.
+std::size_t n_directions(const HitSource& source) { return source.is_shell() ? 4000 : 100; }
 
 // Probability masses at multiples of the grid step; the miss is kept apart.
 struct GridMark {
@@ -130,14 +144,16 @@ std::array<double, 2> largest_specific_energy(const AlphaChain& chain, double nu
 std::vector<double> single_traversal_histogram(const AlphaChain& chain, double nucleus_radius_um,
                                                const HitSource& source, double density_g_per_cm3,
                                                std::span<const double> edge_Gy) {
-  constexpr std::size_t n_radii = 400;
+  constexpr std::size_t n_radii = 256;
   const AlphaSlowing slowing(density_g_per_cm3);
-  const LineMarks marks(nucleus_radius_um, density_g_per_cm3, slowing, n_points);
   std::vector<double> histogram(edge_Gy.size() - 1, 0.0);
   for (const auto& line : ranged_lines(chain, slowing)) {
     const double decays = chain.decays_per_parent_decay[line.member] * line.yield;
     const double reach = nucleus_radius_um + line.range_um;
+    std::size_t place = 0;
     visit_places(source, reach, n_radii, [&](double rho, double share) {
+      const LineMarks marks(nucleus_radius_um, density_g_per_cm3, slowing,
+                            shifted_rule(n_directions(source), place++));
       marks.visit_hits(rho, line.range_um, [&](double z, double weight) {
         const auto upper = std::upper_bound(edge_Gy.begin(), edge_Gy.end(), z);
         if (upper == edge_Gy.begin() || upper == edge_Gy.end()) return;
@@ -154,14 +170,16 @@ std::vector<double> decay_histogram(const AlphaChain& chain, double nucleus_radi
   constexpr std::size_t n_radii = 128;
   constexpr double steps_per_largest_hit = 256.0;
   const AlphaSlowing slowing(density_g_per_cm3);
-  const LineMarks marks(nucleus_radius_um, density_g_per_cm3, slowing, n_points);
   const auto yields = alpha_yields(chain);
   const ChainBranches branches(chain, yields);
   const auto lines = ranged_lines(chain, slowing);
   const double step_Gy = largest_specific_energy(chain, nucleus_radius_um, density_g_per_cm3)[0] /
                          steps_per_largest_hit;
   GridMark mean;
+  std::size_t place = 0;
   visit_places(source, nucleus_radius_um + reach_of(lines), n_radii, [&](double rho, double share) {
+    const LineMarks marks(nucleus_radius_um, density_g_per_cm3, slowing,
+                          shifted_rule(n_directions(source), place++));
     std::vector<GridMark> own(yields.size());
     for (const auto& line : lines) {
       GridMark& mark = own[line.member];

@@ -46,7 +46,9 @@ MomentMark convolve(const MomentMark& a, const MomentMark& b) {
 std::vector<double> radial_nodes(double nucleus_radius_um, double reach_um) {
   constexpr double root_step = 0.02;
   constexpr double widest_um = 0.1;
-  std::vector<double> nodes{nucleus_radius_um};
+  // The chance of a hit jumps at the surface: one node on either side.
+  constexpr double just_inside = 1.0 - 1e-9;
+  std::vector<double> nodes{just_inside * nucleus_radius_um, nucleus_radius_um};
   const auto grade = [&](double sign, double span_um) {
     double offset = 0.0;
     for (int k = 1; offset < span_um; ++k) {
@@ -66,7 +68,7 @@ std::vector<double> radial_nodes(double nucleus_radius_um, double reach_um) {
 PointHitTable::PointHitTable(const AlphaChain& chain, double nucleus_radius_um,
                              double density_g_per_cm3, const AlphaSlowing& slowing) {
   constexpr std::size_t n_points = 12;
-  const LineMarks marks(nucleus_radius_um, density_g_per_cm3, slowing, n_points);
+  const LineMarks marks(nucleus_radius_um, density_g_per_cm3, slowing, gauss_legendre(n_points));
   const auto yields = alpha_yields(chain);
   const ChainBranches branches(chain, yields);
   const auto lines = ranged_lines(chain, slowing);
@@ -120,8 +122,11 @@ HitVector PointHitTable::source_mean(const HitSource& source) const {
   if (source.is_shell()) return at(source.low_um());
   const QuadratureRule rule = gauss_legendre(2);
   std::vector<double> points = source.panels(reach_um());
+  if (points.empty()) return {};
+  const double low = points.front();
+  const double high = points.back();
   for (const double node : rho_um_) {
-    if (!points.empty() && node > points.front() && node < points.back()) points.push_back(node);
+    if (node > low && node < high) points.push_back(node);
   }
   std::sort(points.begin(), points.end());
   HitVector sum{};

@@ -24,7 +24,7 @@ double gray_per_keV(double radius_um, double density_g_per_cm3);
 // ends: the quadrature is split there.
 class BallPaths {
  public:
-  explicit BallPaths(std::size_t n_points) : rule_(gauss_legendre(n_points)) {}
+  explicit BallPaths(QuadratureRule rule) : rule_(std::move(rule)) {}
 
   template <class Visit>
   void operator()(double rho, double radius, double track_um, const Visit& visit) const {
@@ -94,11 +94,11 @@ class BallPaths {
 class LineMarks {
  public:
   LineMarks(double nucleus_radius_um, double density_g_per_cm3, const AlphaSlowing& slowing,
-            std::size_t n_points)
+            QuadratureRule rule)
       : radius_um_(nucleus_radius_um),
         gray_per_keV_(gray_per_keV(nucleus_radius_um, density_g_per_cm3)),
         slowing_(slowing),
-        paths_(n_points) {}
+        paths_(std::move(rule)) {}
 
   template <class Visit>  // visit(z_Gy, weight) for every path that hits
   void visit_hits(double rho_um, double range_um, const Visit& visit) const {
