@@ -295,6 +295,22 @@ def test_density_of_single_hits_is_normalized_and_has_the_means() -> None:
             )  # fmt: skip
 
 
+def test_an_offset_of_zero_and_a_small_one_agree() -> None:
+    given: dict[str, Any] = {"cell_radius_um": 7.0, "nucleus_radius_um": 5.0}
+    centered = imd.hit_statistics("Ac-225", **given)
+    near = imd.hit_statistics("Ac-225", **given, nucleus_offset_um=1e-4)
+    for name in ("hits_per_decay", "hit_probability_per_decay", "dose_mean_specific_energy"):
+        np.testing.assert_allclose(near[name], centered[name], rtol=2e-4)
+    # Off the center more membrane lies near the nucleus than far: hits do not depend linearly.
+    far = imd.hit_statistics("Ac-225", **given, nucleus_offset_um=2.0)
+    assert float(far.hits_per_decay.sel(source="membrane")) > 1.02 * float(
+        centered.hits_per_decay.sel(source="membrane")
+    )
+    np.testing.assert_array_equal(
+        far.hits_per_decay.sel(source="nucleus"), centered.hits_per_decay.sel(source="nucleus")
+    )
+
+
 def test_hits_of_a_spectrum() -> None:
     table = imd.emissions("At-211")
     with_chain = imd.hit_statistics("At-211", cell_radius_um=7.0, nucleus_radius_um=5.0)
@@ -321,6 +337,20 @@ def test_hits_of_a_spectrum() -> None:
         ("At-211", {"density_g_per_cm3": np.inf}, "density_g_per_cm3=inf"),
         ("At-211", {"nucleus_radius_um": 8.0}, "exceeds"),
         ("At-211", {"cell_radius_um": 7000.0}, "another unit"),
+        ("At-211", {"nucleus_offset_um": 2.1}, "out of its cell.*at most 2 um"),
+        ("At-211", {"nucleus_offset_um": -1.0}, "nucleus_offset_um=-1.0"),
+        ("At-211", {"method": "montecarlo"}, "unknown method='montecarlo'.*Did you mean"),
+        ("At-211", {"n_histories": 10}, "n_histories has no effect"),
+        ("At-211", {"straggling": True}, "straggling has no effect"),
+        ("At-211", {"method": "monte_carlo", "n_histories": 0}, "n_histories=0"),
+        ("At-211", {"method": "monte_carlo", "n_histories": 1.5}, "n_histories=1.5"),
+        ("At-211", {"method": "monte_carlo", "rng": -1}, "rng=-1"),
+        ("Ac-225", {"retention": {"Fr-221": 1.5}}, "retention"),
+        (
+            "At-211",
+            {"method": "monte_carlo", "n_histories": 1, "rng": 0, "nucleus_radius_um": 0.5},
+            "none of n_histories=1",
+        ),
     ],
 )
 def test_errors_of_hit_statistics(nuclide: Any, change: dict[str, Any], match: str) -> None:
