@@ -24,6 +24,8 @@ _PUBLIC: dict[str, str] = {
     "biokinetics": "immunodose.source_kinetics",
     "absorbed_dose": "immunodose.population",
     "survival": "immunodose.response",
+    "dsb_yields": "immunodose.dna_damage",
+    "dsb_yield_per_gray": "immunodose.dna_damage",
     "mhc1_expression": "immunodose.immune",
     "kill_probability": "immunodose.immune",
     "summary": "immunodose.summarize",
@@ -47,6 +49,8 @@ if TYPE_CHECKING:
     from immunodose.data.nuclides import emissions as emissions
     from immunodose.data.nuclides import emissions_from_csv as emissions_from_csv
     from immunodose.data.parameters import parameters as parameters
+    from immunodose.dna_damage import dsb_yield_per_gray as dsb_yield_per_gray
+    from immunodose.dna_damage import dsb_yields as dsb_yields
     from immunodose.hits import hit_statistics as hit_statistics
     from immunodose.immune import kill_probability as kill_probability
     from immunodose.immune import mhc1_expression as mhc1_expression

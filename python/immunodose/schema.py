@@ -154,6 +154,16 @@ VARIABLES: dict[str, Variable] = {
     "outside_validity": Variable(
         "1", "whether the dose lies beyond the data behind the parameter set", ("arm", "cell")
     ),
+    "dsb_yield_per_gray": Variable(
+        "Gy-1",
+        "initial DNA double-strand breaks per nucleus and absorbed dose",
+        ("arm", "cell", "emission"),
+    ),
+    "dsb_expected": Variable(
+        "1",
+        "expected initial DNA double-strand breaks of the nucleus",
+        ("arm", "cell", "emission"),
+    ),
     "mhc1_surface": Variable("molecules", "surface MHC-I per cell", _RESPONSE),
     "pmhc_surface": Variable(
         "molecules", "surface complexes of MHC-I with a recognized peptide per cell", _RESPONSE

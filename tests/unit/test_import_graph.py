@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("scenario_file",),
     ("summarize",),
     ("systemic", "immune"),
-    ("response",),
+    ("response", "dna_damage"),
     ("population", "hits", "transport"),
     ("source", "biokinetics", "cells"),
     ("physics",),
