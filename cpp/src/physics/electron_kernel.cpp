@@ -13,6 +13,10 @@ namespace {
 
 constexpr auto grid = ElectronKernelTable::scaled_distance;
 
+// Above the table the scaled kernel of its end serves for the tails of a few beta spectra: the
+// hardest of ICRP-107 ends near 16 MeV.
+constexpr double highest_scaled_keV = 20000.0;
+
 // Bins grow by 2 % up to 20 nm, stay there to 4 um and grow by 0.5 % beyond: kernels of electrons
 // have no edge, and errors are second order in the width.
 std::vector<double> bin_edges(double reach_um) {
@@ -58,9 +62,9 @@ std::vector<ElectronKernelTable::Line> ElectronKernelTable::merged(
   for (std::size_t i = 0; i < lines.energy_keV.size(); ++i) {
     const Line line{lines.energy_keV[i], lines.yield_per_decay[i]};
     if (line.yield <= 0.0 || line.energy_keV <= 0.0) continue;
-    if (line.energy_keV > energy_.back() * (1.0 + 1e-12)) {
+    if (line.energy_keV > highest_scaled_keV) {
       throw InputError("electron energy " + std::to_string(line.energy_keV) +
-                       " keV lies above the kernels (" + std::to_string(energy_.back()) + " keV)");
+                       " keV lies above what kernels can be scaled to (20000 keV)");
     }
     sorted.push_back(line);
   }
@@ -85,6 +89,9 @@ std::vector<ElectronKernelTable::Line> ElectronKernelTable::merged(
 ElectronKernelTable::Scaled ElectronKernelTable::locate(double energy_keV) const {
   if (energy_keV <= energy_.front()) {
     return {0, 0.0, range_.front() * energy_keV / energy_.front()};
+  }
+  if (energy_keV >= energy_.back()) {
+    return {energy_.size() - 2, 1.0, range_.back() * energy_keV / energy_.back()};
   }
   const auto upper = std::upper_bound(energy_.begin() + 1, energy_.end() - 1, energy_keV);
   const auto i = static_cast<std::size_t>(upper - energy_.begin());

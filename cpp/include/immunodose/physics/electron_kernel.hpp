@@ -28,8 +28,8 @@ class ElectronKernelTable {
     double radiated_keV = 0.0;       // per decay, leaves as bremsstrahlung
     double below_table_keV = 0.0;    // per decay, of electrons slower than the table
   };
-  // Kernel of all lines. Electrons below the table have the scaled kernel of its lowest energy
-  // and the range of a constant ratio of range to energy. Throws InputError above the table.
+  // Kernel of all lines. Electrons outside the table have the scaled kernel of its end and the
+  // range of a constant ratio of range to energy. Throws InputError above 20 MeV.
   Folded fold(const SpectrumLines& lines, double density_g_per_cm3) const;
 
  private:
