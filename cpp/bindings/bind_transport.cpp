@@ -128,7 +128,10 @@ py::array_t<double> bound_single_traversal_histogram(const AlphaChain& chain,
 
 }  // namespace
 
+void register_cell_monte_carlo(py::module_& transport);
+
 void register_transport(py::module_& transport) {
+  register_cell_monte_carlo(transport);
   py::class_<AlphaChain>(transport, "AlphaChain")
       .def(py::init(&make_chain), py::arg("decays_per_parent_decay"), py::arg("edge_parent"),
            py::arg("edge_daughter"), py::arg("edge_fraction"), py::arg("edge_is_alpha"),
