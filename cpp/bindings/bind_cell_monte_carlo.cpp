@@ -54,9 +54,8 @@ py::tuple bound_cell_monte_carlo(
     std::int64_t n_batches, std::int64_t histories_per_batch, std::uint64_t root,
     double density_g_per_cm3, double world_radius_um, bool detailed, double longest_step_um,
     bool straggling, int n_threads) {
-  CellMonteCarloInput input =
-      make_input(source_axes_um, target_axes_um, membrane_um, distance_um, source_regions,
-                 emissions);
+  CellMonteCarloInput input = make_input(source_axes_um, target_axes_um, membrane_um, distance_um,
+                                         source_regions, emissions);
   input.n_batches = n_batches;
   input.histories_per_batch = histories_per_batch;
   input.root = root;
@@ -80,9 +79,9 @@ py::tuple bound_cell_monte_carlo(
 }
 
 // Points of a region, for tests of uniformity.
-py::array_t<double> bound_sample_cell_region(const std::array<Axes, 3>& axes_um,
-                                             double membrane_um, std::int64_t region,
-                                             std::int64_t n_points, std::uint64_t root) {
+py::array_t<double> bound_sample_cell_region(const std::array<Axes, 3>& axes_um, double membrane_um,
+                                             std::int64_t region, std::int64_t n_points,
+                                             std::uint64_t root) {
   const CellSolid cell({}, make_axes(axes_um, membrane_um));
   std::vector<double> points;
   for (std::int64_t i = 0; i < n_points; ++i) {

@@ -186,6 +186,43 @@ TEST_CASE("photon kernels conserve energy and start with the energy absorption")
         doctest::Approx(364.5 * physics.energy_absorption_per_um(364.5)).epsilon(1e-9));
 }
 
+TEST_CASE("photon kernels absorb within a distance what transport does") {
+  const PhotonPhysics physics;
+  const PhotonTransport transport(physics);
+  constexpr double radius_um = 3000.0;
+  constexpr int n = 200000;
+  for (const double energy : {20.0, 208.4}) {
+    double sum = 0.0;
+    double square = 0.0;
+    for (std::uint64_t history = 0; history < n; ++history) {
+      Stream random(7, Stage::track_history, history);
+      Tally tally;
+      std::vector<Particle> electrons;
+      // Photons may come back from far outside.
+      transport(photon(energy), random, tally, {{}, far_um}, electrons);
+      double inside = 0.0;
+      for (const Particle& e : electrons) {
+        if (norm(e.position_um) < radius_um) inside += e.energy_keV;
+      }
+      sum += inside;
+      square += inside * inside;
+    }
+    const std::array<double, 1> line{energy};
+    const std::array<double, 1> one{1.0};
+    const double absorbed = photon_kernel({line, one}, 1.0, radius_um).kernel.total_energy_keV();
+    // Without what photoelectrons leave in place, a share of the photoelectric part.
+    const double left_share = oxygen_k_binding_keV / energy *
+                              physics.attenuation_per_um(energy).photoelectric /
+                              physics.energy_transfer_per_um(energy);
+    const double expected = absorbed * (1.0 - left_share);
+    const double mean = sum / n;
+    const double error = std::sqrt((square / n - mean * mean) / n);
+    CHECK(error < 0.014 * mean);
+    // 4 standard errors (1 in 16,000), and 1 % for what is scattered more than once.
+    CHECK(std::abs(mean - expected) < 4.0 * error + 0.01 * expected);
+  }
+}
+
 TEST_CASE("photons outside the model and malformed lines are refused by name") {
   const PhotonPhysics physics;
   CHECK_THROWS_WITH_AS(physics.attenuation_per_um(0.9), doctest::Contains("0.9"), InputError);

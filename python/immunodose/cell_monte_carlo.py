@@ -167,27 +167,10 @@ def monte_carlo_s_values(
     run = _run(options)
     table = emissions(nuclide, chain=chain, retention=retention)
     classes = _classes(table)
-    sources = _possible_sources(source, membrane_um)
     ascending, position = np.unique(distance, return_inverse=True)
-    deposited, balance = _core.transport.cell_monte_carlo(
-        source_axes_um=source.axes,
-        target_axes_um=target.axes,
-        membrane_um=membrane_um,
-        distance_um=ascending,
-        source_regions=sources,
-        emissions=[(_KIND[c.emission], c.energy_keV, c.yields) for c in classes],
-        n_batches=N_BATCHES,
-        histories_per_batch=run.n_histories // N_BATCHES,
-        root=run.root,
-        density_g_per_cm3=density,
-        world_radius_um=run.world_radius_um,
-        detailed=run.electron_mode == "detailed",
-        longest_step_um=min(_LONGEST_STEP_UM, _STEP_SHARE * min(target.nucleus)),
-        straggling=run.alpha_straggling,
-        n_threads=run.n_threads,
-    )
+    deposited, balance = _histories(source, target, membrane_um, ascending, classes, run, density)
     per_emission = deposited[:, :, :, position] * (N_BATCHES / run.n_histories)
-    value, stderr = _s_values(per_emission, classes, sources, source, target, membrane_um, density)
+    value, stderr = _s_values(per_emission, classes, source, target, membrane_um, density)
     return build(
         {
             "s_value": (("target", "source", "distance", "emission"), value),
@@ -209,10 +192,38 @@ def monte_carlo_s_values(
     )
 
 
+def _histories(
+    source: _Shape,
+    target: _Shape,
+    membrane_um: float,
+    distance_um: FloatArray,
+    classes: Sequence[_Class],
+    run: _Run,
+    density: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Sums of all batches: (source, class, batch, distance, region) and the energy balance."""
+    return _core.transport.cell_monte_carlo(
+        source_axes_um=source.axes,
+        target_axes_um=target.axes,
+        membrane_um=membrane_um,
+        distance_um=distance_um,
+        source_regions=_possible_sources(source, membrane_um),
+        emissions=[(_KIND[c.emission], c.energy_keV, c.yields) for c in classes],
+        n_batches=N_BATCHES,
+        histories_per_batch=run.n_histories // N_BATCHES,
+        root=run.root,
+        density_g_per_cm3=density,
+        world_radius_um=run.world_radius_um,
+        detailed=run.electron_mode == "detailed",
+        longest_step_um=min(_LONGEST_STEP_UM, _STEP_SHARE * min(target.nucleus)),
+        straggling=run.alpha_straggling,
+        n_threads=run.n_threads,
+    )
+
+
 def _s_values(
     per_emission_keV: FloatArray,  # (source, class, batch, distance, region of the target)
     classes: Sequence[_Class],
-    sources: Sequence[int],
     source: _Shape,
     target: _Shape,
     membrane_um: float,
@@ -223,7 +234,7 @@ def _s_values(
     n_targets = len(TARGETS)
     keV = np.full((n_targets, len(classes), N_BATCHES, n_distances, n_targets), np.nan)
     yields = np.array([c.total_yield for c in classes])[:, None, None, None]
-    keV[list(sources), ..., :-1] = per_emission_keV * yields
+    keV[_possible_sources(source, membrane_um), ..., :-1] = per_emission_keV * yields
     keV[..., -1] = keV[..., :-1].sum(axis=-1)
     source_um3 = np.array(_core.transport.cell_volumes_um3(source.axes, membrane_um))
     target_um3 = np.array(_core.transport.cell_volumes_um3(target.axes, membrane_um))

@@ -177,8 +177,7 @@ CellChords CellSolid::chords(Vec3 start_um, Vec3 direction, double length_um) co
   CellChords found;
   found.cell = cell_.chord(start_um, direction, length_um);
   if (found.cell.length_um() == 0.0) return found;
-  found.inside =
-      membrane_ == 0.0 ? found.cell : inside_.chord(start_um, direction, length_um);
+  found.inside = membrane_ == 0.0 ? found.cell : inside_.chord(start_um, direction, length_um);
   found.nucleus = nucleus_.chord(start_um, direction, length_um);
   return found;
 }

@@ -77,11 +77,11 @@ double solve_screening(double share) {
 }
 
 ScreenedRutherford shape(const std::array<CrossSections, n_energies>& table, double position,
-                         double atoms_per_um3) {
+                         double atoms_per_um3, double spin) {
   constexpr double bohr_um = 5.29177210903e-5;  // [CODATA 2018]
   const double total = interpolate(table, &CrossSections::total, position);
   const double transport = interpolate(table, &CrossSections::transport, position);
-  return {total * bohr_um * bohr_um * atoms_per_um3, solve_screening(transport / total)};
+  return {total * bohr_um * bohr_um * atoms_per_um3, solve_screening(transport / total), spin};
 }
 
 // Integrals of mu and mu^2 over a screened Rutherford shape of unit rate, up to mu_cut.
@@ -103,7 +103,7 @@ double ElasticScattering::transport_below(double mu_cut) const {
   double sum = 0.0;
   for (const auto& part : element) {
     const Moments m = moments_below(part.screening, mu_cut);
-    sum += 2.0 * part.rate_per_um * (m.first - beta2 * m.second);
+    sum += 2.0 * part.rate_per_um * (m.first - part.spin * m.second);
   }
   return sum;
 }
@@ -118,9 +118,13 @@ ElasticScattering elastic_scattering(double energy_keV) {
   constexpr double molecules_per_um3 = 6.02214076e23 / 18.01528 * 1e-12;
   const double position = std::log(energy_keV / first_energy_keV) / std::log(energy_ratio);
   ElasticScattering scattering;
-  scattering.element[0] = shape(oxygen, position, molecules_per_um3);
-  scattering.element[1] = shape(hydrogen, position, 2.0 * molecules_per_um3);
-  scattering.beta2 = electron_beta_squared(energy_keV);
+  const double beta2 = electron_beta_squared(energy_keV);
+  // Eq. E15: the Mott over the spinless cross-section, to first order in Z.
+  const auto spin = [&](double z) {
+    return beta2 + constants::pi * constants::fine_structure * z * std::sqrt(beta2);
+  };
+  scattering.element[0] = shape(oxygen, position, molecules_per_um3, spin(8.0));
+  scattering.element[1] = shape(hydrogen, position, 2.0 * molecules_per_um3, spin(1.0));
   return scattering;
 }
 

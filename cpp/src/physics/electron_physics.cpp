@@ -83,6 +83,8 @@ ElectronPhysics::Node ElectronPhysics::make_node(double energy_keV,
   node.oxygen_rate = density_ * scattering.element[0].rate_per_um;
   node.oxygen_screening = scattering.element[0].screening;
   node.hydrogen_screening = scattering.element[1].screening;
+  node.oxygen_spin = scattering.element[0].spin;
+  node.hydrogen_spin = scattering.element[1].spin;
   node.distant = density_ * spectrum.distant.rate();
   node.close = density_ * spectrum.close.rate();
   node.radiative = density_ * bremsstrahlung_rate_per_um(energy_keV);
@@ -96,9 +98,11 @@ ElectronPhysics::Node ElectronPhysics::make_node(double energy_keV,
 void ElectronPhysics::add_sampler_row(const LossSpectrum& spectrum) {
   const auto& distant = spectrum.distant.per_um;
   const double whole = distant.back();
-  const double rare = whole * (1.0 - 1.0 / static_cast<double>(n_quantiles - 1));
+  constexpr double step = 1.0 / static_cast<double>(n_quantiles - 1);
   append_quantiles(distant_, spectrum, distant, 0.0, whole, n_quantiles);
-  append_quantiles(distant_rare_, spectrum, distant, rare, whole, n_quantiles);
+  append_quantiles(distant_rare_, spectrum, distant, whole * (1.0 - step), whole, n_quantiles);
+  append_quantiles(distant_rarest_, spectrum, distant, whole * (1.0 - step * step), whole,
+                   n_quantiles);
   append_quantiles(close_, spectrum, spectrum.close.per_um, 0.0,
                    running_at(spectrum, spectrum.close.per_um, close_split_keV), n_quantiles);
 }
@@ -137,9 +141,10 @@ ElasticScattering ElectronPhysics::elastic(double energy_keV) const {
   ElasticScattering scattering;
   const double oxygen = interpolate(energy_keV, &Node::oxygen_rate);
   const double both = interpolate(energy_keV, &Node::elastic);
-  scattering.element[0] = {oxygen, interpolate(energy_keV, &Node::oxygen_screening)};
-  scattering.element[1] = {both - oxygen, interpolate(energy_keV, &Node::hydrogen_screening)};
-  scattering.beta2 = electron_beta_squared(energy_keV);
+  scattering.element[0] = {oxygen, interpolate(energy_keV, &Node::oxygen_screening),
+                           interpolate(energy_keV, &Node::oxygen_spin)};
+  scattering.element[1] = {both - oxygen, interpolate(energy_keV, &Node::hydrogen_screening),
+                           interpolate(energy_keV, &Node::hydrogen_spin)};
   return scattering;
 }
 
@@ -175,11 +180,22 @@ double ElectronPhysics::sample_distant_loss(double energy_keV, double u, double 
   const std::size_t start = row_of(energy_keV, v) * n_quantiles;
   constexpr double steps = static_cast<double>(n_quantiles - 1);
   const double position = u * steps;
-  const double loss =
-      position < steps - 1.0
-          ? linear(&distant_[start], position, n_quantiles)
-          : linear(&distant_rare_[start], (position - (steps - 1.0)) * steps, n_quantiles);
-  return std::min(loss, largest_loss_keV(energy_keV));
+  const double largest = largest_loss_keV(energy_keV);
+  if (position < steps - 1.0) {
+    return std::min(linear(&distant_[start], position, n_quantiles), largest);
+  }
+  const double rare = (position - (steps - 1.0)) * steps;
+  if (rare < steps - 1.0) {
+    return std::min(linear(&distant_rare_[start], rare, n_quantiles), largest);
+  }
+  const double rarest = (rare - (steps - 1.0)) * steps;
+  double loss = linear(&distant_rarest_[start], rarest, n_quantiles);
+  if (rarest > steps - 1.0) {
+    // The last step reaches to the largest loss: its losses follow the power law of the K shell.
+    const double from = static_cast<double>(distant_rarest_[start + n_quantiles - 2]);
+    loss = from * std::pow(steps - rarest, -1.0 / (oxygen_k_power + 1.0));
+  }
+  return std::min(loss, largest);
 }
 
 double ElectronPhysics::sample_close_loss(double energy_keV, double u, double v) const {

@@ -21,7 +21,6 @@ constexpr Drude inner{3.1074, 66.2376, 138.5755, 638.026, 1.9125};
 constexpr double gap_eV = 9.0;
 constexpr double gap_width_eV = 0.8;
 constexpr double k_strength = 1.7807;
-constexpr double k_power = 1.7253;
 
 double drude(const Drude& part, double w) {
   const double detuning = w * w - part.energy * part.energy;
@@ -39,7 +38,8 @@ double oscillator_strength_per_keV(double loss_keV) {
   const double edge = 1.0 / (1.0 + std::exp(-(w - gap_eV) / gap_width_eV));
   double strength = edge * (drude(outer, w) + drude(inner, w));
   const double k_edge = oxygen_k_edge_keV * eV_per_keV;
-  if (w > k_edge) strength += k_strength * k_power / k_edge * std::pow(k_edge / w, k_power + 1.0);
+  if (w > k_edge)
+    strength += k_strength * oxygen_k_power / k_edge * std::pow(k_edge / w, oxygen_k_power + 1.0);
   return strength * eV_per_keV;
 }
 

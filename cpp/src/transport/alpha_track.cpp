@@ -39,9 +39,9 @@ void AlphaTracker::operator()(const Particle& alpha, Stream& random, CellTally& 
   if (cut_.empty()) return;
   walk(alpha.energy_keV, last_exit, random);
   const auto lost = [&](const Chord& chord) {
-    return chord.length_um() > 0.0 ? alpha.weight * (energy_left_keV(chord.enter_um) -
-                                                     energy_left_keV(chord.exit_um))
-                                   : 0.0;
+    return chord.length_um() > 0.0
+               ? alpha.weight * (energy_left_keV(chord.enter_um) - energy_left_keV(chord.exit_um))
+               : 0.0;
   };
   for (const auto& [cell, chords] : cut_) {
     const double nucleus = lost(chords.nucleus);

@@ -50,8 +50,8 @@ class LineSampler {
     const double u = (static_cast<double>(position) + random.uniform()) / static_cast<double>(n);
     const auto found =
         std::upper_bound(cumulative_.begin(), cumulative_.end(), u * cumulative_.back());
-    const auto index = std::min(found - cumulative_.begin(),
-                                static_cast<std::ptrdiff_t>(cumulative_.size()) - 1);
+    const auto index =
+        std::min(found - cumulative_.begin(), static_cast<std::ptrdiff_t>(cumulative_.size()) - 1);
     return energy_keV_[static_cast<std::size_t>(index)];
   }
 
@@ -178,8 +178,7 @@ CellMonteCarloResult cell_monte_carlo(const CellMonteCarloInput& input, int n_th
     throw InputError("a standard error needs two batches of one history at least");
   }
   Batches batches(input);
-  run_blocks(
-      batches.count(), n_threads, [&](std::int64_t b) { batches.run(b); }, stop);
+  run_blocks(batches.count(), n_threads, [&](std::int64_t b) { batches.run(b); }, stop);
   return batches.take();
 }
 

@@ -34,8 +34,8 @@ void CellTally::point(Vec3 position_um, double energy_keV) {
   total_keV_ += energy_keV;
   const double high = position_um.x + reach_;
   // A center at exactly `reach` touches the point; that has no energy to score.
-  for (std::size_t i = first_after(position_um.x - reach_);
-       i < cells_.size() && center_x(i) < high; ++i) {
+  for (std::size_t i = first_after(position_um.x - reach_); i < cells_.size() && center_x(i) < high;
+       ++i) {
     const CellRegion region = cells_[i].region(position_um);
     if (region != CellRegion::outside) add(i, region, energy_keV);
   }

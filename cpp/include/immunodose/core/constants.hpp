@@ -19,4 +19,7 @@ inline constexpr double ng_per_um3_at_unit_density = 1e-3;
 // Electron rest energy in keV [CODATA 2018].
 inline constexpr double electron_rest_energy_keV = 510.99895;
 
+// Fine-structure constant [CODATA 2018].
+inline constexpr double fine_structure = 7.2973525693e-3;
+
 }  // namespace immunodose::constants

@@ -47,9 +47,9 @@ class Ellipsoid {
 };
 
 struct CellShapeAxes {
-  Vec3 cell_um;             // semi-axes
-  Vec3 nucleus_um;          // semi-axes
-  Vec3 nucleus_offset_um;   // center of the nucleus less that of the cell
+  Vec3 cell_um;              // semi-axes
+  Vec3 nucleus_um;           // semi-axes
+  Vec3 nucleus_offset_um;    // center of the nucleus less that of the cell
   double membrane_um = 0.0;  // constant along the axes only: all semi-axes less this thickness
 };
 

@@ -8,10 +8,11 @@
 
 namespace immunodose {
 
-// mu = (1 - cosine) / 2 of a deflection is distributed as (eta + mu)^-2 times 1 - beta^2 mu.
+// mu = (1 - cosine) / 2 of a deflection is distributed as (eta + mu)^-2 times 1 - spin * mu.
 struct ScreenedRutherford {
   double rate_per_um = 0.0;  // before the spin factor
   double screening = 1.0;    // eta
+  double spin = 0.0;         // in [0, 1]
 
   // Share of collisions with mu below the argument, before the spin factor.
   double share_below(double mu) const { return (1.0 + screening) * mu / (screening + mu); }
@@ -23,7 +24,6 @@ struct ScreenedRutherford {
 struct ElasticScattering {
   static constexpr std::size_t n_elements = 2;  // oxygen, hydrogen
   std::array<ScreenedRutherford, n_elements> element;
-  double beta2 = 0.0;
 
   double rate_per_um() const { return element[0].rate_per_um + element[1].rate_per_um; }
   // Integral of (1 - cosine) over collisions with mu < mu_cut, spin included, 1/um.

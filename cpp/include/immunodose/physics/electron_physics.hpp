@@ -59,7 +59,7 @@ class ElectronPhysics {
   struct Node {
     double elastic, distant, close, radiative;
     double stopping, range;
-    double oxygen_rate, oxygen_screening, hydrogen_screening;
+    double oxygen_rate, oxygen_screening, hydrogen_screening, oxygen_spin, hydrogen_spin;
     double transverse_share, close_tail_share;
   };
   static constexpr std::size_t n_quantiles = 129;
@@ -76,9 +76,11 @@ class ElectronPhysics {
   LossGrid losses_;
   double scale_below_join_ = 1.0;
   std::vector<Node> nodes_;
-  // (row, quantile): losses of equal probability; `rare` resolves the last step of `distant`.
+  // (row, quantile): losses of equal probability; `rare` resolves the last step of `distant`, and
+  // `rarest` that of `rare`.
   std::vector<float> distant_;
   std::vector<float> distant_rare_;
+  std::vector<float> distant_rarest_;
   std::vector<float> close_;
 };
 
