@@ -7,6 +7,7 @@ void register_exceptions(pybind11::module_& core);
 void register_physics(pybind11::module_& physics);
 void register_geometry(pybind11::module_& geometry);
 void register_transport(pybind11::module_& transport);
+void register_monte_carlo(pybind11::module_& transport);
 void register_response(pybind11::module_& response);
 void register_immune(pybind11::module_& immune);
 }  // namespace immunodose::bindings
@@ -21,6 +22,7 @@ PYBIND11_MODULE(_core, core) {
   register_geometry(geometry);
   auto transport = core.def_submodule("transport");
   register_transport(transport);
+  register_monte_carlo(transport);
   auto response = core.def_submodule("response");
   register_response(response);
   auto immune = core.def_submodule("immune");

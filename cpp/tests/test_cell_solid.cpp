@@ -63,7 +63,7 @@ TEST_CASE("chords are the path lengths inside, found point by point") {
 
 TEST_CASE("a far ray keeps its chord") {
   const Ellipsoid ball({0.0, 0.0, 0.0}, {5.0, 5.0, 5.0});
-  const Chord chord = ball.chord({-1e6, 3.0, 0.0}, {1.0, 0.0, 0.0}, 1e7);
+  const PathPart chord = ball.chord({-1e6, 3.0, 0.0}, {1.0, 0.0, 0.0}, 1e7);
   CHECK(chord.length_um() == doctest::Approx(8.0).epsilon(1e-9));
 }
 

@@ -13,8 +13,10 @@ import numpy as np
 
 from immunodose import _core
 from immunodose.cells import check
-from immunodose.errors import InputError, ValidityWarning, did_you_mean
+from immunodose.errors import ValidityWarning
 from immunodose.hits import alpha_chain
+from immunodose.monte_carlo import MonteCarloOptions
+from immunodose.monte_carlo import population_dose as transported_dose
 from immunodose.physics import (
     PhysicsModel,
     physics_model,
@@ -22,15 +24,21 @@ from immunodose.physics import (
     require_physics,
     warn_of_low_electrons,
 )
+from immunodose.population_inputs import (
+    DTYPES,
+    Agent,
+    agents_of,
+    check_choice,
+    check_split,
+)
 from immunodose.provenance import base_attrs
+from immunodose.rng import RngLike
 from immunodose.schema import data_array
-from immunodose.source import nuclide_name, stored_emissions
 from immunodose.threads import resolve_threads
 from immunodose.transport import effective_membrane_um
 from immunodose.typing import (
     EMISSIONS,
     ORIGINS,
-    SOURCES,
     TARGETS,
     FloatArray,
     IntArray,
@@ -41,9 +49,7 @@ from immunodose.units import NM_PER_UM
 if TYPE_CHECKING:
     import xarray as xr
 
-SPLIT_DIMS = ("nuclide", "target", "emission", "origin")
-METHODS = ("kernel",)
-DTYPES = ("float64", "float32")
+METHODS = ("kernel", "monte_carlo")
 N_MOMENTS = 6
 
 # Cross-dose tables are made for this many cell shapes at most; the residue of a class is
@@ -86,8 +92,17 @@ def absorbed_dose(
     dtype: str = "float64",
     n_threads: int | None = None,
     merge: bool = True,
+    realization: bool = False,
+    n_histories: int | None = None,
+    n_batches: int = 32,
+    electron_mode: str = "condensed",
+    straggling: bool = True,
+    lost_daughters: str = "leave",
+    emissions: Sequence[str] | None = None,
+    medium_margin_um: float | None = None,
+    rng: RngLike = None,
 ) -> xr.Dataset:
-    """Return the mean absorbed dose of every cell, and its alpha hits.
+    """Return the absorbed dose of every cell, and its alpha hits.
 
     Parameters
     ----------
@@ -95,9 +110,11 @@ def absorbed_dose(
         A labeled population: ``time_integrated_activity`` (nuclide, cell, source) [Bq s] beside
         the variables of `immunodose.cells`.
     method
-        "kernel": mean doses by tables over distance. (Monte Carlo comes later.)
+        "kernel": mean doses by tables over distance. "monte_carlo": transport of decays one by
+        one; the arguments from `realization` on belong to it.
     physics
-        "mird": straight CSDA tracks. There is no default yet.
+        "mird": straight CSDA tracks. There is no default yet for method "kernel"; method
+        "monte_carlo" has its own ("monte_carlo", or None).
     split
         Dims of the result beside `cell`, any of nuclide, target, emission, origin. What is left
         out is summed; without `target` it is the nucleus.
@@ -112,6 +129,31 @@ def absorbed_dose(
         bit.
     merge
         Whether the variables of `cells` are kept in the result.
+    realization
+        True transports the actual decays, a Poisson number in each compartment of each cell;
+        False estimates the mean from `n_histories`.
+    n_histories
+        Decays to transport per nuclide for a mean, a multiple of `n_batches`; None takes 3200 per
+        batch.
+    n_batches
+        Equal batches whose spread gives the standard errors, at least 2.
+    electron_mode
+        "condensed" (soft collisions grouped) or "detailed" (every collision).
+    straggling
+        Whether the energy loss of alphas fluctuates.
+    lost_daughters
+        Daughters that are not retained "leave" the population with all their progeny, or move to
+        a random place in the same "cell".
+    emissions
+        Classes to transport, any of alpha, recoil, beta, auger_ce, photon; None takes all. The
+        energy of the others is stated in ``energy_account``.
+    medium_margin_um
+        Width of the water around the ball that holds the cells. Activity of the medium fills it,
+        photons that leave it escape; charged particles do not. None takes the largest range of
+        the particles for a medium with activity, and at least 1000 um for electrons and photons.
+    rng
+        int, SeedSequence, Generator or None, which draws entropy; the attribute `random_root`
+        records it.
 
     Returns
     -------
@@ -121,10 +163,16 @@ def absorbed_dose(
         ``hit_mean`` (cell) [1], ``unhit_probability`` (cell) [1] and ``hit_decay_moment`` (cell,
         moment) [1], the sum over decays of E[z^k; hit] with z in Gy, k = 0..5.
 
+        With "monte_carlo" instead: ``absorbed_dose`` and ``absorbed_dose_stderr``, its standard
+        error; or with `realization` ``specific_energy`` (dims of the dose) [Gy], ``hit_count``
+        (cell, target, emission) [1], emitted particles that left energy there, and
+        ``let_dose_mean`` (cell, target, emission) [keV um-1], NaN where there is none. Both:
+        ``energy_account`` (fate, emission) [keV], what became of the emitted energy.
+
     Raises
     ------
     InputError
-        For unlabeled cells, negative activity, unknown names in `split`.
+        For unlabeled cells, negative activity, unknown names in `split`, arguments without effect.
     GeometryError
         For overlapping cells or a nucleus larger than its cell.
     ResourceError
@@ -149,44 +197,30 @@ def absorbed_dose(
     >>> dose["absorbed_dose"].sel(cell=0).values.round(4)
     array([0.0175, 0.0041])
     """
-    model_name = require_physics(physics)
-    _check_choice("method", method, METHODS)
-    _check_choice("dtype", dtype, DTYPES)
-    kept = _check_split(split)
-    check(cells)
-    activity = _activity(cells)
-    threads = resolve_threads(n_threads)
-    membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
-    density = require_density(density_g_per_cm3)
-    shapes = _shapes(cells)
-    targets = TARGETS if "target" in kept else ("nucleus",)
-    agents = [
-        _agent_dose(
-            cells,
-            row,
-            activity=activity[row],
-            shapes=shapes,
-            targets=targets,
-            physics=model_name,
-            membrane_um=membrane_um,
-            density=density,
-            with_hits="emission" in kept,
-            n_threads=threads,
-        )
-        for row in range(activity.shape[0])
-    ]
-    for model in {agent.model.nuclide: agent.model for agent in agents}.values():
-        warn_of_low_electrons(model)
-    _warn_of_class_spread(shapes.class_spread)
-    result = _dose_dataset(cells, agents, kept, targets, dtype)
-    result.attrs = _attrs(
+    check_choice("method", method, METHODS)
+    check_choice("dtype", dtype, DTYPES)
+    kept = check_split(split)
+    options = MonteCarloOptions(
+        realization=realization,
+        n_histories=n_histories,
+        n_batches=n_batches,
+        electron_mode=electron_mode,
+        straggling=straggling,
+        lost_daughters=lost_daughters,
+        emissions=emissions,
+        medium_margin_um=medium_margin_um,
+        rng=rng,
+    )
+    by_method = transported_dose if method == "monte_carlo" else _by_kernel
+    result = by_method(
         cells,
-        agents,
-        physics=model_name,
-        method=method,
-        membrane_thickness_nm=membrane_um * NM_PER_UM,
-        density_g_per_cm3=density,
-        cross_dose_class_spread=shapes.class_spread,
+        options,
+        physics=physics,
+        kept=kept,
+        membrane_thickness_nm=membrane_thickness_nm,
+        density_g_per_cm3=density_g_per_cm3,
+        dtype=dtype,
+        n_threads=n_threads,
     )
     if not merge:
         return result
@@ -196,6 +230,56 @@ def absorbed_dose(
     merged = merged.assign_coords(result.coords)
     merged.attrs = {**cells.attrs, **result.attrs}
     return merged
+
+
+def _by_kernel(
+    cells: xr.Dataset,
+    options: MonteCarloOptions,
+    *,
+    physics: Physics | None,
+    kept: tuple[str, ...],
+    membrane_thickness_nm: float,
+    density_g_per_cm3: float,
+    dtype: str,
+    n_threads: int | None,
+) -> xr.Dataset:
+    options.require_default("kernel")
+    model_name = require_physics(physics)
+    check(cells)
+    rows = agents_of(cells)
+    threads = resolve_threads(n_threads)
+    membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
+    density = require_density(density_g_per_cm3)
+    shapes = _shapes(cells)
+    targets = TARGETS if "target" in kept else ("nucleus",)
+    agents = [
+        _agent_dose(
+            cells,
+            row,
+            shapes=shapes,
+            targets=targets,
+            physics=model_name,
+            membrane_um=membrane_um,
+            density=density,
+            with_hits="emission" in kept,
+            n_threads=threads,
+        )
+        for row in rows
+    ]
+    for model in {agent.model.nuclide: agent.model for agent in agents}.values():
+        warn_of_low_electrons(model)
+    _warn_of_class_spread(shapes.class_spread)
+    result = _dose_dataset(cells, agents, kept, targets, dtype)
+    result.attrs = _attrs(
+        cells,
+        agents,
+        physics=model_name,
+        method="kernel",
+        membrane_thickness_nm=membrane_um * NM_PER_UM,
+        density_g_per_cm3=density,
+        cross_dose_class_spread=shapes.class_spread,
+    )
+    return result
 
 
 def _warn_of_class_spread(spread: float) -> None:
@@ -209,46 +293,6 @@ def _warn_of_class_spread(spread: float) -> None:
             ValidityWarning,
             stacklevel=3,
         )
-
-
-def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise InputError(
-            f"unknown {name}={value!r} (available: {', '.join(allowed)})."
-            f"{did_you_mean(value, allowed)}"
-        )
-
-
-def _check_split(split: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(split, str):
-        raise InputError(f"split={split!r} must be a sequence of names, such as ({split!r},).")
-    for name in split:
-        if name not in SPLIT_DIMS:
-            raise InputError(
-                f"unknown dim {name!r} in split (allowed: {', '.join(SPLIT_DIMS)})."
-                f"{did_you_mean(name, SPLIT_DIMS)}"
-            )
-    if len(set(split)) != len(split):
-        raise InputError(f"split={tuple(split)} names a dim twice.")
-    return tuple(name for name in SPLIT_DIMS if name in split)
-
-
-def _activity(cells: xr.Dataset) -> FloatArray:
-    if "time_integrated_activity" not in cells:
-        raise InputError(
-            "the cells have no time_integrated_activity. Call immunodose.label(cells, ...) first."
-        )
-    variable = cells["time_integrated_activity"].transpose("nuclide", "cell", "source")
-    values = variable.sel(source=list(SOURCES)).values.astype(np.float64)
-    bad = ~np.isfinite(values) | (values < 0.0)
-    if bad.any():
-        nuclide, cell, source = (int(i[0]) for i in np.nonzero(bad))
-        raise InputError(
-            f"time_integrated_activity[nuclide={nuclide}, cell={cell}, source={SOURCES[source]}] "
-            f"= {values[nuclide, cell, source]} (allowed: finite, >= 0 Bq s); "
-            f"{int(bad.sum())} values are bad."
-        )
-    return np.ascontiguousarray(values)
 
 
 def _shapes(cells: xr.Dataset) -> _Shapes:
@@ -274,9 +318,8 @@ def _shapes(cells: xr.Dataset) -> _Shapes:
 
 def _agent_dose(
     cells: xr.Dataset,
-    row: int,
+    row: Agent,
     *,
-    activity: FloatArray,
     shapes: _Shapes,
     targets: Sequence[str],
     physics: Physics,
@@ -286,10 +329,9 @@ def _agent_dose(
     n_threads: int,
 ) -> _AgentDose:
     """Dose and hits of one row of `time_integrated_activity`."""
-    label = str(cells["nuclide"].values[row])
-    nuclide = stored_emissions(cells).get(label, nuclide_name(label))
-    retention = _retention(cells, label)
-    model = physics_model(nuclide, physics=physics, retention=retention, density_g_per_cm3=density)
+    model = physics_model(
+        row.nuclide, physics=physics, retention=row.retention, density_g_per_cm3=density
+    )
     scored = [name for name in targets if not (name == "membrane" and membrane_um == 0.0)]
     dose, hits = _core.transport.population_dose(
         x_um=cells["x"].values.astype(np.float64),
@@ -299,16 +341,16 @@ def _agent_dose(
         shape_of=shapes.shape_of,
         shape_class_um=shapes.class_um,
         class_of=shapes.class_of,
-        time_integrated_activity=activity,
-        medium_concentration=_medium(cells, row),
+        time_integrated_activity=row.activity,
+        medium_concentration=row.medium_per_um3,
         membrane_thickness_um=membrane_um,
         density_g_per_cm3=density,
         kernels=[(kernel.edge_um, kernel.energy_keV) for kernel in model.kernels.values()],
         targets=[TARGETS.index(name) for name in scored],
-        alpha_chain=alpha_chain(nuclide, retention=retention) if with_hits else None,
+        alpha_chain=alpha_chain(row.nuclide, retention=row.retention) if with_hits else None,
         n_threads=n_threads,
     )
-    full = np.zeros((activity.shape[0], len(targets), len(EMISSIONS), len(ORIGINS)))
+    full = np.zeros((row.activity.shape[0], len(targets), len(EMISSIONS), len(ORIGINS)))
     columns = [EMISSIONS.index(name) for name in model.kernels]
     for t, name in enumerate(targets):
         if name in scored:
@@ -316,28 +358,6 @@ def _agent_dose(
         else:
             full[:, t] = np.nan
     return _AgentDose(full, hits if hits.size else None, model)
-
-
-def _retention(cells: xr.Dataset, label: str) -> dict[str, float] | None:
-    if "retention" not in cells:
-        return None
-    kept = cells["retention"].sel(nuclide=label)
-    found = {
-        str(name): float(value)
-        for name, value in zip(kept["progeny"].values, kept.values, strict=True)
-        if np.isfinite(value) and value != 1.0
-    }
-    return found or None
-
-
-def _medium(cells: xr.Dataset, row: int) -> float:
-    name = "medium_time_integrated_activity_concentration"
-    if name not in cells:
-        return 0.0
-    value = float(cells[name].values[row])
-    if not np.isfinite(value) or value < 0.0:
-        raise InputError(f"{name}[nuclide={row}] = {value} (allowed: finite, >= 0 Bq s um-3).")
-    return value
 
 
 def _dose_dataset(

@@ -39,7 +39,9 @@ VARIABLES: dict[str, Variable] = {
     "distance": Variable("um", "center-to-center distance of source and target", ("distance",)),
     "radius": Variable("um", "radial distance from a point source", ("radius",)),
     "specific_energy": Variable(
-        "Gy", "specific energy", ("specific_energy", "arm", "cell", "target", "emission")
+        "Gy",
+        "specific energy",
+        ("specific_energy", "arm", "cell", "nuclide", "target", "emission", "origin"),
     ),
     "moment": Variable("1", "order of the moment of the specific energy per decay", ("moment",)),
     # cells
@@ -141,6 +143,20 @@ VARIABLES: dict[str, Variable] = {
         "absorbed dose",
         ("arm", "cell", "nuclide", "target", "emission", "origin"),
     ),
+    "absorbed_dose_stderr": Variable(
+        "Gy",
+        "standard error of the absorbed dose",
+        ("arm", "cell", "nuclide", "target", "emission", "origin"),
+    ),
+    "hit_count": Variable(
+        "1",
+        "emitted particles that left energy in the target, secondaries included",
+        ("arm", "cell", "target", "emission"),
+    ),
+    "let_dose_mean": Variable(
+        "keV um-1", "dose-mean linear energy transfer", ("arm", "cell", "target", "emission")
+    ),
+    "energy_account": Variable("keV", "energy by what became of it", ("arm", "fate", "emission")),
     "organ_absorbed_dose": Variable("Gy", "mean absorbed dose of the organ", ("arm", "organ")),
     # response
     "survival_probability": Variable("1", "probability to survive radiation", _RESPONSE),

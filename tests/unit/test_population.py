@@ -375,7 +375,7 @@ def test_many_shapes_share_classes() -> None:
     [
         ({"physics": None}, "no default"),
         ({"physics": "mrid"}, r"unknown physics='mrid'.*Did you mean 'mird'"),
-        ({"method": "monte_carlo"}, "unknown method='monte_carlo'.*available: kernel"),
+        ({"method": "kernels"}, "unknown method='kernels'.*available: kernel"),
         ({"dtype": "float16"}, "unknown dtype='float16'.*float32"),
         ({"split": ("targt",)}, r"unknown dim 'targt' in split.*Did you mean 'target'"),
         ({"split": "target"}, "must be a sequence of names"),

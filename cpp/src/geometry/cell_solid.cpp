@@ -91,7 +91,7 @@ bool Ellipsoid::contains(Vec3 point_um) const {
   return dot(unit, unit) <= 1.0;
 }
 
-Chord Ellipsoid::chord(Vec3 start_um, Vec3 direction, double length_um) const {
+PathPart Ellipsoid::chord(Vec3 start_um, Vec3 direction, double length_um) const {
   const Vec3 start = to_unit(start_um);
   const Vec3 along = multiplied(direction, inverse_);
   const double speed2 = dot(along, along);
@@ -103,7 +103,7 @@ Chord Ellipsoid::chord(Vec3 start_um, Vec3 direction, double length_um) const {
   const double half = std::sqrt(depth / speed2);
   const double enter = std::max(0.0, middle - half);
   const double exit = std::min(length_um, middle + half);
-  return exit > enter ? Chord{enter, exit} : Chord{};
+  return exit > enter ? PathPart{enter, exit} : PathPart{};
 }
 
 double Ellipsoid::clearance_um(Vec3 point_um) const {

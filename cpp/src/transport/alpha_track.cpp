@@ -38,7 +38,7 @@ void AlphaTracker::operator()(const Particle& alpha, Stream& random, CellTally& 
   tally.count(alpha.weight * alpha.energy_keV);
   if (cut_.empty()) return;
   walk(alpha.energy_keV, last_exit, random);
-  const auto lost = [&](const Chord& chord) {
+  const auto lost = [&](const PathPart& chord) {
     return chord.length_um() > 0.0
                ? alpha.weight * (energy_left_keV(chord.enter_um) - energy_left_keV(chord.exit_um))
                : 0.0;

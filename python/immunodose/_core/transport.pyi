@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,3 +83,68 @@ def sample_cell_region(
     axes_um: _Axes, membrane_um: float, region: int, n_points: int, root: int
 ) -> _Floats: ...
 def cell_volumes_um3(axes_um: _Axes, membrane_um: float) -> tuple[float, float, float]: ...
+
+class SphereScene:
+    def __init__(
+        self,
+        x_um: _Floats,
+        y_um: _Floats,
+        z_um: _Floats,
+        cell_radius_um: _Floats,
+        nucleus_radius_um: _Floats,
+        nucleus_offset_um: _Floats,
+        membrane_thickness_um: float,
+    ) -> None: ...
+    def bounding_radius_um(self) -> float: ...
+
+class DecaySampler:
+    def __init__(
+        self,
+        retention: _Floats,
+        in_time: _Floats,
+        edge_parent: _Ints,
+        edge_daughter: _Ints,
+        edge_fraction: _Floats,
+        edge_is_alpha: _Ints,
+        line_member: _Ints,
+        line_emission: _Ints,
+        line_energy_keV: _Floats,
+        line_yield: _Floats,
+    ) -> None: ...
+    def largest_energy_keV(self, emission: int) -> float: ...
+
+class DecayTransportCall:
+    def __init__(
+        self,
+        root: int,
+        density_g_per_cm3: float,
+        straggling: bool,
+        lost_to_cell: bool,
+        detailed: bool,
+        transported: Sequence[int],
+        kept: Sequence[bool],
+        medium_decays: float,
+        world_radius_um: float,
+        n_threads: int,
+    ) -> None: ...
+
+def decay_realization(
+    scene: SphereScene,
+    decays: DecaySampler,
+    call: DecayTransportCall,
+    time_integrated_activity: _Floats,
+    count_index: int,
+    first_history: int,
+    begin: int,
+    end: int,
+) -> dict[str, Any]: ...
+def decay_mean(
+    scene: SphereScene,
+    decays: DecaySampler,
+    call: DecayTransportCall,
+    time_integrated_activity: _Floats,
+    count_index: int,
+    first_history: int,
+    n_histories: int,
+    n_batches: int,
+) -> dict[str, Any]: ...

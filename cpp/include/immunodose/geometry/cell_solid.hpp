@@ -14,7 +14,7 @@ enum class CellRegion : std::uint8_t { nucleus, cytoplasm, membrane, outside };
 inline constexpr std::size_t n_cell_regions = 3;  // of a cell, without the outside
 
 // Path lengths at which a ray enters and leaves a shape; equal if it misses.
-struct Chord {
+struct PathPart {
   double enter_um = 0.0;
   double exit_um = 0.0;
 
@@ -27,7 +27,7 @@ class Ellipsoid {
 
   bool contains(Vec3 point_um) const;
   // Part of a path of `length_um` along a unit vector that lies inside. Eq. S1.
-  Chord chord(Vec3 start_um, Vec3 direction, double length_um) const;
+  PathPart chord(Vec3 start_um, Vec3 direction, double length_um) const;
   // Lower bound of the distance to the surface, exact for spheres. Eq. S2.
   double clearance_um(Vec3 point_um) const;
   double volume_um3() const;
@@ -54,9 +54,9 @@ struct CellShapeAxes {
 };
 
 struct CellChords {
-  Chord cell;
-  Chord inside;  // of the membrane
-  Chord nucleus;
+  PathPart cell;
+  PathPart inside;  // of the membrane
+  PathPart nucleus;
 };
 
 class CellSolid {

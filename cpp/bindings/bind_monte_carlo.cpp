@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <pybind11/stl.h>
+
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "arrays.hpp"
+#include "immunodose/geometry/sphere_scene.hpp"
+#include "immunodose/transport/decay_sampler.hpp"
+#include "immunodose/transport/decay_transport.hpp"
+
+namespace immunodose::bindings {
+
+namespace {
+
+SphereScene make_scene(const DoubleArray& x_um, const DoubleArray& y_um, const DoubleArray& z_um,
+                       const DoubleArray& cell_radius_um, const DoubleArray& nucleus_radius_um,
+                       const DoubleArray& nucleus_offset_um, double membrane_thickness_um) {
+  const py::gil_scoped_release release;
+  return SphereScene({view(x_um), view(y_um), view(z_um), view(cell_radius_um),
+                      view(nucleus_radius_um), view(nucleus_offset_um), membrane_thickness_um});
+}
+
+DecaySampler make_sampler(const DoubleArray& retention, const DoubleArray& in_time,
+                          const Int64Array& edge_parent, const Int64Array& edge_daughter,
+                          const DoubleArray& edge_fraction, const Int64Array& edge_is_alpha,
+                          const Int64Array& line_member, const Int64Array& line_emission,
+                          const DoubleArray& line_energy_keV, const DoubleArray& line_yield) {
+  return DecaySampler({view(retention), view(in_time), view(edge_parent), view(edge_daughter),
+                       view(edge_fraction), view(edge_is_alpha), view(line_member),
+                       view(line_emission), view(line_energy_keV), view(line_yield)});
+}
+
+struct Call {
+  DecayTransportOptions options;
+  KeptDims kept;
+  double medium_decays;
+  double world_radius_um;
+};
+
+Call make_call(std::uint64_t root, double density_g_per_cm3, bool straggling, bool lost_to_cell,
+               bool detailed, const std::vector<std::int64_t>& transported,
+               const std::array<bool, 3>& kept, double medium_decays, double world_radius_um,
+               int n_threads) {
+  DecayTransportOptions options{root, density_g_per_cm3, straggling};
+  options.lost = lost_to_cell ? LostDaughters::to_cell : LostDaughters::leave;
+  options.electron_mode = detailed ? ElectronMode::detailed : ElectronMode::condensed;
+  for (const auto emission : transported) {
+    options.transported.at(static_cast<std::size_t>(emission)) = true;
+  }
+  options.n_threads = n_threads;
+  return {options, {kept[0], kept[1], kept[2]}, medium_decays, world_radius_um};
+}
+
+py::dict to_python(DecayTransportResult&& result, const Call& call,
+                   const std::vector<EmissionClass>& emissions, std::int64_t n_cells) {
+  const auto n_emissions = static_cast<py::ssize_t>(emissions.size());
+  const std::vector<py::ssize_t> shape{n_cells, call.kept.target ? 4 : 1,
+                                       call.kept.emission ? n_emissions : 1,
+                                       call.kept.origin ? 2 : 1};
+  const std::vector<py::ssize_t> hit_shape{n_cells, 4, n_emissions};
+  std::vector<std::int64_t> classes;
+  for (const auto emission : emissions) classes.push_back(static_cast<std::int64_t>(emission));
+  py::dict out;
+  out["emissions"] = adopt(std::move(classes));
+  out["n_histories"] = result.n_histories;
+  out["energy_keV"] = adopt(std::move(result.energy_keV), shape);
+  if (!result.variance_keV2.empty()) {
+    out["variance_keV2"] = adopt(std::move(result.variance_keV2), shape);
+  } else {
+    out["hits"] = adopt(std::move(result.hits), hit_shape);
+    out["energy_let"] = adopt(std::move(result.energy_let), hit_shape);
+    out["region_keV"] = adopt(std::move(result.region_keV), hit_shape);
+  }
+  out["account_keV"] =
+      adopt(std::vector<double>(result.account_keV.begin(), result.account_keV.end()),
+            {static_cast<py::ssize_t>(n_fates), static_cast<py::ssize_t>(n_emission_classes)});
+  return out;
+}
+
+py::dict bound_decay_realization(const SphereScene& scene, const DecaySampler& decays,
+                                 const Call& call, const DoubleArray& time_integrated_activity,
+                                 std::int64_t count_index, std::int64_t first_history,
+                                 std::int64_t begin, std::int64_t end) {
+  const DecaySources sources{view(time_integrated_activity), call.medium_decays,
+                             call.world_radius_um};
+  const py::gil_scoped_release release;
+  const DecayTransport engine(scene, decays, call.options);
+  DecayTransportResult result = engine.realization(sources, call.kept, count_index, first_history,
+                                                   begin, end, python_stop_poll());
+  const py::gil_scoped_acquire gil;
+  return to_python(std::move(result), call, engine.emissions(), scene.n_cells());
+}
+
+py::dict bound_decay_mean(const SphereScene& scene, const DecaySampler& decays, const Call& call,
+                          const DoubleArray& time_integrated_activity, std::int64_t count_index,
+                          std::int64_t first_history, std::int64_t n_histories,
+                          std::int64_t n_batches) {
+  const DecaySources sources{view(time_integrated_activity), call.medium_decays,
+                             call.world_radius_um};
+  const py::gil_scoped_release release;
+  const DecayTransport engine(scene, decays, call.options);
+  DecayTransportResult result = engine.mean(sources, call.kept, count_index, first_history,
+                                            n_histories, n_batches, python_stop_poll());
+  const py::gil_scoped_acquire gil;
+  return to_python(std::move(result), call, engine.emissions(), scene.n_cells());
+}
+
+}  // namespace
+
+void register_monte_carlo(py::module_& transport) {
+  py::class_<SphereScene>(transport, "SphereScene")
+      .def(py::init(&make_scene), py::arg("x_um"), py::arg("y_um"), py::arg("z_um"),
+           py::arg("cell_radius_um"), py::arg("nucleus_radius_um"), py::arg("nucleus_offset_um"),
+           py::arg("membrane_thickness_um"))
+      .def("bounding_radius_um", [](const SphereScene& scene) { return scene.bounds().radius_um; });
+  py::class_<DecaySampler>(transport, "DecaySampler")
+      .def(py::init(&make_sampler), py::arg("retention"), py::arg("in_time"),
+           py::arg("edge_parent"), py::arg("edge_daughter"), py::arg("edge_fraction"),
+           py::arg("edge_is_alpha"), py::arg("line_member"), py::arg("line_emission"),
+           py::arg("line_energy_keV"), py::arg("line_yield"))
+      .def(
+          "largest_energy_keV",
+          [](const DecaySampler& decays, std::int64_t emission) {
+            return decays.largest_energy_keV(static_cast<EmissionClass>(emission));
+          },
+          py::arg("emission"));
+  py::class_<Call>(transport, "DecayTransportCall")
+      .def(py::init(&make_call), py::arg("root"), py::arg("density_g_per_cm3"),
+           py::arg("straggling"), py::arg("lost_to_cell"), py::arg("detailed"),
+           py::arg("transported"), py::arg("kept"), py::arg("medium_decays"),
+           py::arg("world_radius_um"), py::arg("n_threads"));
+  transport.def("decay_realization", &bound_decay_realization, py::arg("scene"), py::arg("decays"),
+                py::arg("call"), py::arg("time_integrated_activity"), py::arg("count_index"),
+                py::arg("first_history"), py::arg("begin"), py::arg("end"));
+  transport.def("decay_mean", &bound_decay_mean, py::arg("scene"), py::arg("decays"),
+                py::arg("call"), py::arg("time_integrated_activity"), py::arg("count_index"),
+                py::arg("first_history"), py::arg("n_histories"), py::arg("n_batches"));
+}
+
+}  // namespace immunodose::bindings

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Transports the decays of a cell population one by one: each decay is a history with a stream
+// of its own, so any one can be re-run alone. docs/theory/monte_carlo.md.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "immunodose/core/parallel.hpp"
+#include "immunodose/physics/alpha_track.hpp"
+#include "immunodose/transport/decay_sampler.hpp"
+#include "immunodose/transport/electron_transport.hpp"
+#include "immunodose/transport/history_scorer.hpp"
+#include "immunodose/transport/photon_transport.hpp"
+#include "immunodose/transport/region_tally.hpp"
+
+namespace immunodose {
+
+enum class LostDaughters { leave, to_cell };
+
+struct DecayTransportOptions {
+  std::uint64_t root;
+  double density_g_per_cm3;
+  bool straggling = true;
+  LostDaughters lost = LostDaughters::leave;
+  ElectronMode electron_mode = ElectronMode::condensed;
+  std::array<bool, n_emission_classes> transported{};
+  int n_threads = 1;
+};
+
+struct DecaySources {
+  std::span<const double> time_integrated_activity;  // (cell, nucleus/cytoplasm/membrane), Bq s
+  double medium_decays = 0.0;                        // in the world, outside of the cells
+  double world_radius_um = 0.0;  // ball around bounds().center_um; photons that leave it escape
+};
+
+// Which dims of the energy are kept; the others are summed (without `target`: the nucleus).
+struct KeptDims {
+  bool target = true;
+  bool emission = true;
+  bool origin = true;
+};
+
+struct DecayTransportResult {
+  std::vector<double> energy_keV;     // (cell, target, emission, origin)
+  std::vector<double> variance_keV2;  // of that mean; empty for a realization
+  std::vector<std::int64_t> hits;     // (cell, target, emission); realization only, as are:
+  std::vector<double> energy_let;     // keV2/um
+  std::vector<double> region_keV;     // keV, the weights of the LET
+  std::array<double, n_fates * n_emission_classes> account_keV{};
+  std::int64_t n_histories = 0;
+};
+
+class DecayTransport {
+ public:
+  DecayTransport(const SphereScene& scene, const DecaySampler& decays,
+                 const DecayTransportOptions& options);
+
+  // Poisson numbers of decays. `count_index` numbers the first source compartment, `first_history`
+  // the first decay, so that several nuclides have streams of their own. Only the decays in
+  // [begin, end) are transported; end < 0 means all.
+  DecayTransportResult realization(const DecaySources& sources, const KeptDims& kept,
+                                   std::int64_t count_index, std::int64_t first_history,
+                                   std::int64_t begin, std::int64_t end,
+                                   const StopPoll& stop) const;
+
+  // Mean over n_histories in n_batches of equal size, spread over the sources by systematic
+  // sampling. Eq. MC-10.
+  DecayTransportResult mean(const DecaySources& sources, const KeptDims& kept,
+                            std::int64_t count_index, std::int64_t first_history,
+                            std::int64_t n_histories, std::int64_t n_batches,
+                            const StopPoll& stop) const;
+
+  // Classes with a column in the results, ascending.
+  const std::vector<EmissionClass>& emissions() const { return emissions_; }
+
+ private:
+  struct Source {
+    std::int64_t cell;  // rank, -1: the medium
+    CellRegion region;
+  };
+  class Worker;
+
+  static Source source_of(std::size_t slot, std::size_t n_slots);
+  std::vector<double> activity_by_rank(const DecaySources& sources) const;
+  Place sample_place(const Source& source, double world_radius_um, Stream& stream,
+                     Vec3& position_um) const;
+  template <class SlotOf>
+  void run(std::int64_t n, std::int64_t first_history, double world_radius_um,
+           const SlotOf& make_slot_of, std::size_t n_slots, RegionTally& tally,
+           const StopPoll& stop) const;
+  std::vector<std::int64_t> count_decays(const std::vector<double>& activity,
+                                         std::int64_t count_index, const StopPoll& stop) const;
+  void add_batch(const RegionTally& tally, const KeptDims& kept, double factor, double n_done,
+                 DecayTransportResult& result, const StopPoll& stop) const;
+  static void add_account(const RegionTally& tally, double factor, DecayTransportResult& result);
+  void add_hits(const RegionTally& tally, DecayTransportResult& result) const;
+
+  const SphereScene& scene_;
+  const DecaySampler& decays_;
+  DecayTransportOptions options_;
+  std::vector<EmissionClass> emissions_;
+  std::unique_ptr<AlphaTrackTable> alphas_;
+  std::unique_ptr<ElectronPhysics> electrons_;
+  std::unique_ptr<CondensedElectron> condensed_;
+  std::unique_ptr<PhotonPhysics> photons_;  // wherever there are electrons
+};
+
+}  // namespace immunodose

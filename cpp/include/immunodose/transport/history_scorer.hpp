@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Gathers what one emitted particle leaves in each cell, secondaries included, and hands it to
+// the shared tally as one deposit per cell: a particle hits a region once. One per thread.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "immunodose/geometry/sphere_scene.hpp"
+#include "immunodose/physics/alpha_track.hpp"
+#include "immunodose/physics/electron_physics.hpp"
+#include "immunodose/transport/region_tally.hpp"
+
+namespace immunodose {
+
+class HistoryScorer {
+ public:
+  // `electrons` gives the LET of electrons, null where none are transported.
+  HistoryScorer(const SphereScene& scene, RegionTally& tally, const ElectronPhysics* electrons);
+
+  // A particle emitted by a decay in `origin` (-1: in the medium).
+  void start(EmissionClass emission, std::int64_t origin);
+  void finish();
+
+  // Scorer concept (particle.hpp); `energy` is that of the electron under way.
+  void point(Vec3 position_um, double energy_keV);
+  void segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV);
+  double clearance(Vec3 position_um) const { return scene_.clearance(position_um); }
+  void energy(double energy_keV) { electron_keV_ = energy_keV; }
+
+  // All energy at a known place.
+  void local(Place place, double energy_keV);
+  // A whole alpha track. Eq. MC-6.
+  void alpha(Vec3 start_um, Vec3 direction, AlphaStepper& stepper);
+
+  void account(Fate fate, EmissionClass emission, double energy_keV) {
+    tally_.add_account(fate, emission, in_units(energy_keV, units_per_keV));
+  }
+
+ private:
+  double let_keV_per_um() const;
+  RegionTally::Deposit& deposit(std::int64_t cell);
+  void grow();
+  void add(const Crossing& crossing, double energy_per_um, double let);
+  bool inside_last(Vec3 from_um, Vec3 to_um) const;
+
+  const SphereScene& scene_;
+  RegionTally& tally_;
+  const ElectronPhysics* electrons_;
+  EmissionClass emission_ = EmissionClass::alpha;
+  std::int64_t origin_ = -1;
+  std::int64_t last_ = -1;  // cell of the last deposit: the next is most often there too
+  double electron_keV_ = 0.0;
+  double medium_keV_ = 0.0;
+  std::vector<RegionTally::Deposit> slots_;  // open addressing by cell
+  std::vector<std::size_t> used_;
+  std::vector<Crossing> crossings_;
+};
+
+}  // namespace immunodose

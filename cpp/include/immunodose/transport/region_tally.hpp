@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Energy per cell, region, emission class and origin, summed by all threads in fixed point:
+// integer sums do not depend on their order (docs/adr/0009).
+#pragma once
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "immunodose/geometry/sphere_scene.hpp"
+#include "immunodose/transport/decay_sampler.hpp"
+
+namespace immunodose {
+
+enum class Fate : std::uint8_t { emitted = 0, cells, medium, escaped, left, not_transported };
+inline constexpr std::size_t n_fates = 6;
+
+// 2^-24 keV (6e-8 keV) per deposit of a particle; a tally holds 2.7e11 keV before it overflows.
+inline constexpr double units_per_keV = 16777216.0;
+// LET sums reach higher and need fewer digits: 2^-16 keV2/um.
+inline constexpr double units_per_keV2_per_um = 65536.0;
+
+inline std::int64_t in_units(double value, double units) {
+  return static_cast<std::int64_t>(value * units + (value < 0.0 ? -0.5 : 0.5));
+}
+
+class RegionTally {
+ public:
+  // What one particle left in one cell.
+  struct Deposit {
+    std::int64_t cell = -1;
+    std::array<double, n_cell_regions> energy_keV{};
+    std::array<double, n_cell_regions> energy_let{};  // keV2/um
+  };
+  static constexpr std::size_t n_origins = 2;                   // self, cross
+  static constexpr std::size_t n_targets = n_cell_regions + 1;  // and the whole cell
+
+  // `emissions`: classes that have a column, in order. Hits and LET are counted if asked for.
+  RegionTally(std::int64_t n_cells, const std::vector<EmissionClass>& emissions, bool with_hits);
+
+  std::size_t n_columns() const { return n_columns_; }
+  bool with_hits() const { return with_hits_; }
+  // Adds the deposit of one particle; returns its energy in units.
+  std::int64_t add(const Deposit& deposit, EmissionClass emission, std::size_t origin);
+  void add_account(Fate fate, EmissionClass emission, std::int64_t units) {
+    account_[static_cast<std::size_t>(fate)][static_cast<std::size_t>(emission)] += units;
+  }
+  void clear();
+  // Throws InputError if a sum came near the end of its range.
+  void check_range() const;
+
+  double energy_keV(std::int64_t cell, std::size_t region, std::size_t column,
+                    std::size_t origin) const {
+    return static_cast<double>(energy_[energy_index(cell, region, column, origin)].load(relaxed)) /
+           units_per_keV;
+  }
+  double energy_let(std::int64_t cell, std::size_t region, std::size_t column) const {
+    return static_cast<double>(let_[let_index(cell, region, column)].load(relaxed)) /
+           units_per_keV2_per_um;
+  }
+  std::int64_t hits(std::int64_t cell, std::size_t target, std::size_t column) const {
+    return hits_[hit_index(cell, target, column)].load(relaxed);
+  }
+  double account_keV(Fate fate, std::size_t emission) const {
+    return static_cast<double>(account_[static_cast<std::size_t>(fate)][emission].load(relaxed)) /
+           units_per_keV;
+  }
+
+ private:
+  using Sum = std::atomic<std::int64_t>;
+  static constexpr auto relaxed = std::memory_order_relaxed;
+  static std::size_t row(std::int64_t cell) { return static_cast<std::size_t>(cell); }
+  std::size_t energy_index(std::int64_t cell, std::size_t region, std::size_t column,
+                           std::size_t origin) const {
+    return ((row(cell) * n_cell_regions + region) * n_columns_ + column) * n_origins + origin;
+  }
+  std::size_t let_index(std::int64_t cell, std::size_t region, std::size_t column) const {
+    return (row(cell) * n_cell_regions + region) * n_columns_ + column;
+  }
+  std::size_t hit_index(std::int64_t cell, std::size_t target, std::size_t column) const {
+    return (row(cell) * n_targets + target) * n_columns_ + column;
+  }
+  void add_to(Sum& sum, std::int64_t units) {
+    constexpr std::int64_t limit = std::int64_t{1} << 62;
+    if (sum.fetch_add(units, relaxed) > limit) overflow_.store(true, relaxed);
+  }
+
+  std::size_t n_columns_;
+  bool with_hits_;
+  std::array<std::size_t, n_emission_classes> column_of_{};
+  std::vector<Sum> energy_, let_, hits_;
+  std::array<std::array<Sum, n_emission_classes>, n_fates> account_{};
+  std::atomic<bool> overflow_{false};
+};
+
+}  // namespace immunodose

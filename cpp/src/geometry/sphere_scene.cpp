@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "immunodose/geometry/sphere_scene.hpp"
+
+#include <numeric>
+#include <string>
+
+#include "immunodose/core/error.hpp"
+
+namespace immunodose {
+namespace {
+
+// Voxels per cell at most, so that sparse populations stay small.
+constexpr double most_voxels_per_cell = 4.0;
+constexpr double least_voxels = 64.0;
+
+Vec3 point_of(const SphereScene::Input& input, std::size_t i) {
+  return {input.x_um[i], input.y_um[i], input.z_um[i]};
+}
+
+// Bits of a number spread to every third place, for the Morton (Z) order of voxels.
+std::uint64_t spread(std::uint64_t value) {
+  std::uint64_t spread_bits = 0;
+  for (unsigned bit = 0; bit < 21; ++bit) {
+    spread_bits |= ((value >> bit) & 1U) << (3U * bit);
+  }
+  return spread_bits;
+}
+
+Chord chord_of(Ball ball, Vec3 start_um, Vec3 direction, double length_um) {
+  const Vec3 to_center = ball.center_um - start_um;
+  const double along = dot(to_center, direction);
+  const double half2 =
+      ball.radius_um * ball.radius_um - (dot(to_center, to_center) - along * along);
+  if (half2 <= 0.0) return {};
+  const double half = std::sqrt(half2);
+  return {std::max(0.0, along - half), std::min(length_um, along + half)};
+}
+
+}  // namespace
+
+SphereScene::SphereScene(const Input& input) : membrane_um_(input.membrane_thickness_um) {
+  check(input);
+  lay_grid(input);
+  sort_cells(input);
+  register_cells();
+}
+
+void SphereScene::check(const Input& input) const {
+  const std::size_t n = input.x_um.size();
+  if (n == 0) throw InputError("the scene has no cell");
+  if (n > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max())) {
+    throw InputError("the scene has more than 2^31 - 1 cells");
+  }
+  if (input.y_um.size() != n || input.z_um.size() != n || input.cell_radius_um.size() != n ||
+      input.nucleus_radius_um.size() != n ||
+      (!input.nucleus_offset_um.empty() && input.nucleus_offset_um.size() != 3 * n)) {
+    throw InputError("arrays of the scene differ in length");
+  }
+  constexpr double rounding = 1e-12;
+  for (std::size_t i = 0; i < n; ++i) {
+    double reach = input.nucleus_radius_um[i];
+    if (!input.nucleus_offset_um.empty()) {
+      const double* offset = &input.nucleus_offset_um[3 * i];
+      reach += norm({offset[0], offset[1], offset[2]});
+    }
+    if (!(reach <= (input.cell_radius_um[i] - membrane_um_) * (1.0 + rounding))) {
+      throw GeometryError("cell " + std::to_string(i) + ": the nucleus reaches " +
+                          std::to_string(reach) + " um from the center, into the membrane of a " +
+                          "cell of " + std::to_string(input.cell_radius_um[i]) + " um");
+    }
+  }
+}
+
+void SphereScene::lay_grid(const Input& input) {
+  const std::size_t n = input.x_um.size();
+  std::array<double, 3> high{};
+  double volume = 0.0;
+  double smallest = input.cell_radius_um[0];
+  const std::array<std::span<const double>, 3> axes{input.x_um, input.y_um, input.z_um};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    low_um_[axis] = std::numeric_limits<double>::infinity();
+    high[axis] = -low_um_[axis];
+    for (std::size_t i = 0; i < n; ++i) {
+      low_um_[axis] = std::min(low_um_[axis], axes[axis][i] - input.cell_radius_um[i]);
+      high[axis] = std::max(high[axis], axes[axis][i] + input.cell_radius_um[i]);
+    }
+  }
+  for (const double radius : input.cell_radius_um) {
+    volume += 8.0 * radius * radius * radius;
+    smallest = std::min(smallest, radius);
+  }
+  const Vec3 extent{high[0] - low_um_[0], high[1] - low_um_[1], high[2] - low_um_[2]};
+  const double most = most_voxels_per_cell * static_cast<double>(n) + least_voxels;
+  voxel_um_ = std::max(std::cbrt(volume / static_cast<double>(n)),
+                       std::cbrt(extent.x * extent.y * extent.z / most));
+  // Single precision errs by 1e-6 of a voxel squared at most (Eq. MC-2).
+  margin_um_ = std::max(1e-4 * voxel_um_, 1e-6 * voxel_um_ * voxel_um_ / smallest);
+  const std::array<double, 3> size{extent.x, extent.y, extent.z};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    n_voxels_[axis] = static_cast<std::int64_t>(size[axis] / voxel_um_) + 1;
+  }
+  const Vec3 low{low_um_[0], low_um_[1], low_um_[2]};
+  bounds_.center_um = low + 0.5 * extent;
+  for (std::size_t i = 0; i < n; ++i) {
+    bounds_.radius_um = std::max(
+        bounds_.radius_um, norm(point_of(input, i) - bounds_.center_um) + input.cell_radius_um[i]);
+  }
+}
+
+void SphereScene::sort_cells(const Input& input) {
+  const std::size_t n = input.x_um.size();
+  std::vector<std::uint64_t> key(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    const Voxel voxel = voxel_of(point_of(input, i));
+    key[i] = spread(static_cast<std::uint64_t>(voxel[0])) |
+             (spread(static_cast<std::uint64_t>(voxel[1])) << 1U) |
+             (spread(static_cast<std::uint64_t>(voxel[2])) << 2U);
+  }
+  order_.resize(n);
+  std::iota(order_.begin(), order_.end(), std::int64_t{0});
+  std::sort(order_.begin(), order_.end(), [&](std::int64_t a, std::int64_t b) {
+    const auto i = static_cast<std::size_t>(a);
+    const auto j = static_cast<std::size_t>(b);
+    return key[i] != key[j] ? key[i] < key[j] : a < b;
+  });
+  cells_.reserve(n);
+  for (const std::int64_t id : order_) {
+    const auto i = static_cast<std::size_t>(id);
+    cells_.push_back({point_of(input, i), input.cell_radius_um[i], input.nucleus_radius_um[i]});
+    if (input.nucleus_offset_um.empty()) continue;
+    const double* offset = &input.nucleus_offset_um[3 * i];
+    offsets_.push_back({offset[0], offset[1], offset[2]});
+  }
+}
+
+template <class Visit>
+void SphereScene::visit_voxels(std::int64_t rank, const Visit& visit) const {
+  const Vec3 center = at(rank).center_um;
+  const double radius = at(rank).cell_radius_um + margin_um_;
+  const Voxel low = voxel_of(center - Vec3{radius, radius, radius});
+  const Voxel high = voxel_of(center + Vec3{radius, radius, radius});
+  const double half = 0.5 * voxel_um_;
+  for (Voxel v{0, 0, low[2]}; v[2] <= high[2]; ++v[2]) {
+    for (v[1] = low[1]; v[1] <= high[1]; ++v[1]) {
+      for (v[0] = low[0]; v[0] <= high[0]; ++v[0]) {
+        const Vec3 off = center - voxel_center(v);
+        const Vec3 gap{std::max(0.0, std::abs(off.x) - half), std::max(0.0, std::abs(off.y) - half),
+                       std::max(0.0, std::abs(off.z) - half)};
+        if (dot(gap, gap) <= radius * radius) visit(index_of(v), off, radius);
+      }
+    }
+  }
+}
+
+void SphereScene::register_cells() {
+  const auto n_voxels = static_cast<std::size_t>(n_voxels_[0] * n_voxels_[1] * n_voxels_[2]);
+  starts_.assign(n_voxels + 1, 0);
+  for (std::int64_t rank = 0; rank < n_cells(); ++rank) {
+    visit_voxels(rank, [&](std::size_t voxel, Vec3, double) { ++starts_[voxel + 1]; });
+  }
+  std::partial_sum(starts_.begin(), starts_.end(), starts_.begin());
+  const auto n_entries = static_cast<std::size_t>(starts_.back());
+  entry_rank_.resize(n_entries);
+  for (auto* values : {&entry_x_, &entry_y_, &entry_z_, &entry_square_}) values->resize(n_entries);
+  std::vector<std::int64_t> next(starts_.begin(), starts_.end() - 1);
+  for (std::int64_t rank = 0; rank < n_cells(); ++rank) {
+    visit_voxels(rank, [&](std::size_t voxel, Vec3 offset, double radius) {
+      const auto entry = static_cast<std::size_t>(next[voxel]++);
+      entry_rank_[entry] = static_cast<std::int32_t>(rank);
+      entry_x_[entry] = static_cast<float>(offset.x);
+      entry_y_[entry] = static_cast<float>(offset.y);
+      entry_z_[entry] = static_cast<float>(offset.z);
+      entry_square_[entry] = static_cast<float>(radius * radius);
+    });
+  }
+}
+
+SphereScene::Voxel SphereScene::voxel_of(Vec3 point_um) const {
+  const std::array<double, 3> point{point_um.x, point_um.y, point_um.z};
+  Voxel voxel{};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const double position = (point[axis] - low_um_[axis]) / voxel_um_;
+    const auto last = static_cast<double>(n_voxels_[axis] - 1);
+    voxel[axis] = static_cast<std::int64_t>(std::clamp(position, 0.0, last));
+  }
+  return voxel;
+}
+
+Vec3 SphereScene::voxel_center(const Voxel& v) const {
+  const auto middle = [&](std::size_t axis) {
+    return low_um_[axis] + (static_cast<double>(v[axis]) + 0.5) * voxel_um_;
+  };
+  return {middle(0), middle(1), middle(2)};
+}
+
+bool SphereScene::clip_to_box(Vec3 start_um, Vec3 direction, double& from_um, double& to_um) const {
+  const std::array<double, 3> start{start_um.x, start_um.y, start_um.z};
+  const std::array<double, 3> way{direction.x, direction.y, direction.z};
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    const double low = low_um_[axis] - start[axis];
+    const double high = low + static_cast<double>(n_voxels_[axis]) * voxel_um_;
+    if (way[axis] == 0.0) {
+      if (low > 0.0 || high < 0.0) return false;
+      continue;
+    }
+    const double a = low / way[axis];
+    const double b = high / way[axis];
+    from_um = std::max(from_um, std::min(a, b));
+    to_um = std::min(to_um, std::max(a, b));
+  }
+  return from_um < to_um;
+}
+
+Crossing SphereScene::cross(std::int64_t rank, Vec3 start_um, Vec3 direction,
+                            double length_um) const {
+  Crossing crossing{rank, chord_of(cell(rank), start_um, direction, length_um), {}, {}};
+  crossing.inside =
+      membrane_um_ > 0.0 ? chord_of(inside(rank), start_um, direction, length_um) : crossing.whole;
+  if (crossing.inside.length_um() > 0.0) {
+    crossing.nucleus = chord_of(nucleus(rank), start_um, direction, length_um);
+  }
+  return crossing;
+}
+
+void SphereScene::add_crossing(std::int64_t rank, Vec3 start_um, Vec3 direction, double length_um,
+                               double from_um, double to_um, std::vector<Crossing>& found) const {
+  const Chord whole = chord_of(cell(rank), start_um, direction, length_um);
+  const double entry = whole.entry_um;
+  if (whole.length_um() <= 0.0 || entry < from_um || entry >= to_um) return;
+  auto place = found.end();
+  while (place != found.begin() && (place - 1)->whole.entry_um > entry) --place;
+  found.insert(place, cross(rank, start_um, direction, length_um));
+}
+
+void SphereScene::cross_voxel(const Voxel& voxel, Vec3 start_um, Vec3 direction, double length_um,
+                              double from_um, double to_um, std::vector<Crossing>& found) const {
+  constexpr std::size_t chunk = 16;
+  const std::size_t index = index_of(voxel);
+  const auto first = static_cast<std::size_t>(starts_[index]);
+  const auto last = static_cast<std::size_t>(starts_[index + 1]);
+  if (first == last) return;
+  // Near the voxel, so that single precision is enough (Eq. MC-2).
+  const Vec3 near = start_um + std::max(0.0, from_um) * direction - voxel_center(voxel);
+  const auto px = static_cast<float>(near.x);
+  const auto py = static_cast<float>(near.y);
+  const auto pz = static_cast<float>(near.z);
+  const auto ux = static_cast<float>(direction.x);
+  const auto uy = static_cast<float>(direction.y);
+  const auto uz = static_cast<float>(direction.z);
+  std::array<float, chunk> miss;
+  for (std::size_t begin = first; begin < last; begin += chunk) {
+    const std::size_t n = std::min(chunk, last - begin);
+    const float* x = &entry_x_[begin];
+    const float* y = &entry_y_[begin];
+    const float* z = &entry_z_[begin];
+    const float* square = &entry_square_[begin];
+    for (std::size_t k = 0; k < n; ++k) {
+      const float dx = x[k] - px;
+      const float dy = y[k] - py;
+      const float dz = z[k] - pz;
+      const float along = dx * ux + dy * uy + dz * uz;
+      miss[k] = dx * dx + dy * dy + dz * dz - along * along - square[k];
+    }
+    for (std::size_t k = 0; k < n; ++k) {
+      if (miss[k] > 0.0F) continue;
+      add_crossing(entry_rank_[begin + k], start_um, direction, length_um, from_um, to_um, found);
+    }
+  }
+}
+
+CellRegion SphereScene::region(std::int64_t rank, Vec3 point_um) const {
+  const Ball core = nucleus(rank);
+  if (norm(point_um - core.center_um) <= core.radius_um) return CellRegion::nucleus;
+  const Ball within = inside(rank);
+  return norm(point_um - within.center_um) <= within.radius_um ? CellRegion::cytoplasm
+                                                               : CellRegion::membrane;
+}
+
+Place SphereScene::locate(Vec3 point_um) const {
+  const std::size_t index = index_of(voxel_of(point_um));
+  for (auto e = starts_[index]; e < starts_[index + 1]; ++e) {
+    const std::int64_t rank = entry_rank_[static_cast<std::size_t>(e)];
+    const Vec3 offset = point_um - at(rank).center_um;
+    const double radius = at(rank).cell_radius_um;
+    if (dot(offset, offset) <= radius * radius) return {rank, region(rank, point_um)};
+  }
+  return {};
+}
+
+double SphereScene::clearance(Vec3 point_um) const {
+  const Voxel voxel = voxel_of(point_um);
+  const std::size_t index = index_of(voxel);
+  // Cells that do not touch this voxel are at least as far as its sides. Eq. MC-3.
+  const Vec3 off = point_um - voxel_center(voxel);
+  const double largest = std::max({std::abs(off.x), std::abs(off.y), std::abs(off.z)});
+  double nearest = std::abs(0.5 * voxel_um_ - largest);  // outside of the grid: to the grid
+  for (auto e = starts_[index]; e < starts_[index + 1]; ++e) {
+    const std::int64_t rank = entry_rank_[static_cast<std::size_t>(e)];
+    const double outside = norm(point_um - at(rank).center_um) - at(rank).cell_radius_um;
+    if (outside > 0.0) {
+      nearest = std::min(nearest, outside);
+      continue;
+    }
+    const double to_nucleus = norm(point_um - nucleus_center(rank)) - at(rank).nucleus_radius_um;
+    if (to_nucleus <= 0.0) return -to_nucleus;
+    const double to_membrane = -(outside + membrane_um_);
+    if (to_membrane >= 0.0) return std::min(to_nucleus, to_membrane);
+    return std::min(-outside, -to_membrane);
+  }
+  return nearest;
+}
+
+}  // namespace immunodose

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "immunodose/transport/decay_transport.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "immunodose/core/error.hpp"
+#include "immunodose/transport/direction.hpp"
+
+namespace immunodose {
+namespace {
+
+constexpr std::int64_t block = 512;  // histories; the result does not depend on it
+
+bool is_electron(EmissionClass emission) {
+  return emission == EmissionClass::beta || emission == EmissionClass::auger_ce;
+}
+
+Vec3 uniform_in_shell(Vec3 center_um, double inner_um, double outer_um, Stream& stream) {
+  const double inner3 = inner_um * inner_um * inner_um;
+  const double outer3 = outer_um * outer_um * outer_um;
+  const double radius = std::cbrt(inner3 + (outer3 - inner3) * stream.uniform());
+  return center_um + std::clamp(radius, inner_um, outer_um) * isotropic_direction(stream);
+}
+
+// Sums the fixed-point tally into the kept dims: visit(index, keV) in ascending order of index.
+template <class Add>
+void reduce_cell(const RegionTally& tally, std::int64_t rank, const KeptDims& kept,
+                 std::vector<double>& row, const Add& add) {
+  const std::size_t n_emissions = kept.emission ? tally.n_columns() : 1;
+  const std::size_t n_origins = kept.origin ? RegionTally::n_origins : 1;
+  std::fill(row.begin(), row.end(), 0.0);
+  const std::size_t n_regions = kept.target ? n_cell_regions : 1;  // the nucleus is the first
+  for (std::size_t region = 0; region < n_regions; ++region) {
+    for (std::size_t column = 0; column < tally.n_columns(); ++column) {
+      for (std::size_t origin = 0; origin < RegionTally::n_origins; ++origin) {
+        const double energy = tally.energy_keV(rank, region, column, origin);
+        const std::size_t e = kept.emission ? column : 0;
+        const std::size_t o = kept.origin ? origin : 0;
+        row[(region * n_emissions + e) * n_origins + o] += energy;
+        if (kept.target) row[(n_cell_regions * n_emissions + e) * n_origins + o] += energy;
+      }
+    }
+  }
+  for (std::size_t i = 0; i < row.size(); ++i) add(i, row[i]);
+}
+
+std::size_t row_size(const KeptDims& kept, std::size_t n_columns) {
+  return (kept.target ? RegionTally::n_targets : 1) * (kept.emission ? n_columns : 1) *
+         (kept.origin ? RegionTally::n_origins : 1);
+}
+
+// Finds the slot of ascending positions on a cumulative scale.
+template <class T>
+class Cursor {
+ public:
+  Cursor(const std::vector<T>& cumulative, T position)
+      : cumulative_(cumulative),
+        slot_(static_cast<std::size_t>(
+            std::upper_bound(cumulative.begin(), cumulative.end(), position) -
+            cumulative.begin())) {}
+
+  std::size_t at(T position) {
+    while (slot_ + 1 < cumulative_.size() && cumulative_[slot_] <= position) ++slot_;
+    return std::min(slot_, cumulative_.size() - 1);
+  }
+
+ private:
+  const std::vector<T>& cumulative_;
+  std::size_t slot_;
+};
+
+}  // namespace
+
+// What a thread needs for one history after the other.
+class DecayTransport::Worker {
+ public:
+  Worker(const DecayTransport& engine, RegionTally& tally, double world_radius_um)
+      : engine_(engine),
+        options_(engine.options_),
+        world_radius_um_(world_radius_um),
+        world_{engine.scene_.bounds().center_um, world_radius_um},
+        scorer_(engine.scene_, tally, engine.electrons_.get()) {
+    if (engine.electrons_ != nullptr) {
+      photons_ = std::make_unique<PhotonTransport>(*engine.photons_);
+      ElectronOptions options;
+      options.mode = options_.electron_mode;
+      electrons_ =
+          std::make_unique<ElectronTransport>(*engine.electrons_, engine.condensed_.get(), options);
+    }
+  }
+
+  void history(std::uint64_t number, const Source& source) {
+    Stream stream(options_.root, Stage::decay_history, number);
+    place_ = engine_.sample_place(source, world_radius_um_, stream, position_um_);
+    origin_ = source.cell;
+    gone_ = false;
+    engine_.decays_(
+        stream, [&](EmissionClass emission, double energy) { emit(emission, energy, stream); },
+        [&] { lose(stream); });
+  }
+
+ private:
+  void lose(Stream& stream) {
+    // Outside of cells there is no cell to move in.
+    if (options_.lost == LostDaughters::leave || gone_ || place_.cell < 0) {
+      gone_ = true;
+      return;
+    }
+    const Ball ball = engine_.scene_.cell(place_.cell);
+    position_um_ = uniform_in_shell(ball.center_um, 0.0, ball.radius_um, stream);
+    place_.region = engine_.scene_.region(place_.cell, position_um_);
+  }
+
+  void emit(EmissionClass emission, double energy_keV, Stream& stream) {
+    scorer_.account(Fate::emitted, emission, energy_keV);
+    if (gone_ || !options_.transported[static_cast<std::size_t>(emission)]) {
+      scorer_.account(gone_ ? Fate::left : Fate::not_transported, emission, energy_keV);
+      return;
+    }
+    scorer_.start(emission, origin_);
+    if (emission == EmissionClass::alpha) {
+      AlphaStepper stepper(*engine_.alphas_, energy_keV, options_.straggling, stream);
+      scorer_.alpha(position_um_, isotropic_direction(stream), stepper);
+    } else if (emission == EmissionClass::recoil) {
+      scorer_.local(place_, energy_keV);
+    } else {
+      follow(emission,
+             {is_electron(emission) ? ParticleKind::electron : ParticleKind::photon, energy_keV,
+              position_um_, isotropic_direction(stream)},
+             stream);
+    }
+    scorer_.finish();
+  }
+
+  // An electron or photon with all that it sets free.
+  void follow(EmissionClass emission, const Particle& first, Stream& stream) {
+    double escaped_keV = 0.0;
+    queue_.assign(1, first);
+    while (!queue_.empty()) {
+      const Particle particle = queue_.back();
+      queue_.pop_back();
+      if (particle.kind == ParticleKind::photon) {
+        escaped_keV += (*photons_)(particle, stream, scorer_, world_, queue_);
+      } else {
+        (*electrons_)(particle, stream, scorer_, queue_);
+      }
+    }
+    scorer_.account(Fate::escaped, emission, escaped_keV);
+  }
+
+  const DecayTransport& engine_;
+  const DecayTransportOptions& options_;
+  double world_radius_um_;
+  Ball world_;
+  HistoryScorer scorer_;
+  std::unique_ptr<ElectronTransport> electrons_;
+  std::unique_ptr<PhotonTransport> photons_;
+  std::vector<Particle> queue_;
+  Vec3 position_um_;
+  Place place_;
+  std::int64_t origin_ = -1;
+  bool gone_ = false;
+};
+
+DecayTransport::DecayTransport(const SphereScene& scene, const DecaySampler& decays,
+                               const DecayTransportOptions& options)
+    : scene_(scene), decays_(decays), options_(options) {
+  bool electrons = false;
+  for (std::size_t c = 0; c < n_emission_classes; ++c) {
+    const auto emission = static_cast<EmissionClass>(c);
+    if (!options.transported[c] || !decays.emits(emission)) continue;
+    emissions_.push_back(emission);
+    electrons = electrons || is_electron(emission) || emission == EmissionClass::photon;
+    if (emission == EmissionClass::alpha) {
+      const double highest = decays.largest_energy_keV(emission);
+      if (highest > alpha_max_energy_keV) {
+        throw InputError("alpha energy above the stopping-power fit (12000 keV)");
+      }
+      alphas_ = std::make_unique<AlphaTrackTable>(options.density_g_per_cm3, highest);
+    }
+  }
+  if (!electrons) return;
+  electrons_ = std::make_unique<ElectronPhysics>(options.density_g_per_cm3);
+  photons_ = std::make_unique<PhotonPhysics>(options.density_g_per_cm3);
+  if (options.electron_mode == ElectronMode::condensed) {
+    condensed_ = std::make_unique<CondensedElectron>(*electrons_, CondensedOptions{});
+  }
+}
+
+DecayTransport::Source DecayTransport::source_of(std::size_t slot, std::size_t n_slots) {
+  if (slot + 1 == n_slots) return {-1, CellRegion::nucleus};
+  return {static_cast<std::int64_t>(slot / n_cell_regions),
+          static_cast<CellRegion>(slot % n_cell_regions)};
+}
+
+// One slot per cell (by rank) and region, then the medium.
+std::vector<double> DecayTransport::activity_by_rank(const DecaySources& sources) const {
+  const auto order = scene_.order();
+  const auto& given = sources.time_integrated_activity;
+  if (given.size() != order.size() * n_cell_regions) {
+    throw InputError("time_integrated_activity must have one value per cell and compartment");
+  }
+  std::vector<double> activity;
+  activity.reserve(given.size() + 1);
+  for (const std::int64_t id : order) {
+    const double* own = &given[static_cast<std::size_t>(id) * n_cell_regions];
+    activity.insert(activity.end(), own, own + n_cell_regions);
+  }
+  activity.push_back(sources.medium_decays);
+  return activity;
+}
+
+// Eq. MC-9.
+Place DecayTransport::sample_place(const Source& source, double world_radius_um, Stream& stream,
+                                   Vec3& position_um) const {
+  if (source.cell < 0) {
+    const Ball bounds = scene_.bounds();
+    Place place;
+    do {
+      position_um = uniform_in_shell(bounds.center_um, 0.0, world_radius_um, stream);
+      place = scene_.locate(position_um);
+    } while (place.cell >= 0);
+    return place;
+  }
+  const Ball nucleus = scene_.nucleus(source.cell);
+  const Ball inside = scene_.inside(source.cell);
+  if (source.region == CellRegion::nucleus) {
+    position_um = uniform_in_shell(nucleus.center_um, 0.0, nucleus.radius_um, stream);
+  } else if (source.region == CellRegion::membrane) {
+    const double outer = scene_.cell(source.cell).radius_um;
+    position_um = uniform_in_shell(inside.center_um, inside.radius_um, outer, stream);
+    // A membrane without thickness has no mass: what stays at its place is in the cytoplasm.
+    if (inside.radius_um >= outer) return {source.cell, CellRegion::cytoplasm};
+  } else if (!scene_.has_offsets()) {
+    position_um = uniform_in_shell(inside.center_um, nucleus.radius_um, inside.radius_um, stream);
+  } else {
+    do {
+      position_um = uniform_in_shell(inside.center_um, 0.0, inside.radius_um, stream);
+    } while (norm(position_um - nucleus.center_um) < nucleus.radius_um &&
+             nucleus.radius_um < inside.radius_um);
+  }
+  return {source.cell, source.region};
+}
+
+template <class MakeSlotOf>
+void DecayTransport::run(std::int64_t n, std::int64_t first_history, double world_radius_um,
+                         const MakeSlotOf& make_slot_of, std::size_t n_slots, RegionTally& tally,
+                         const StopPoll& stop) const {
+  parallel_for(
+      n, block, options_.n_threads,
+      [&](std::int64_t begin, std::int64_t end) {
+        Worker worker(*this, tally, world_radius_um);
+        auto slot_of = make_slot_of(begin);
+        for (std::int64_t i = begin; i < end; ++i) {
+          worker.history(static_cast<std::uint64_t>(first_history + i),
+                         source_of(slot_of(i), n_slots));
+        }
+      },
+      stop);
+  tally.check_range();
+}
+
+// Decays up to and with each slot: a Poisson number in each.
+std::vector<std::int64_t> DecayTransport::count_decays(const std::vector<double>& activity,
+                                                       std::int64_t count_index,
+                                                       const StopPoll& stop) const {
+  const std::size_t n_slots = activity.size();
+  std::vector<std::int64_t> until(n_slots);
+  parallel_for(
+      static_cast<std::int64_t>(n_slots), block, options_.n_threads,
+      [&](std::int64_t first, std::int64_t last) {
+        for (auto slot = static_cast<std::size_t>(first); slot < static_cast<std::size_t>(last);
+             ++slot) {
+          if (activity[slot] <= 0.0) continue;
+          // Numbered by the caller's cells, so that the numbers do not depend on the grid.
+          const std::int64_t index =
+              slot + 1 == n_slots
+                  ? static_cast<std::int64_t>(slot)
+                  : scene_.order()[slot / n_cell_regions] * std::int64_t{n_cell_regions} +
+                        static_cast<std::int64_t>(slot % n_cell_regions);
+          Stream stream(options_.root, Stage::decay_count,
+                        static_cast<std::uint64_t>(count_index + index));
+          until[slot] = poisson_number(stream, activity[slot]);
+        }
+      },
+      stop);
+  std::partial_sum(until.begin(), until.end(), until.begin());
+  return until;
+}
+
+DecayTransportResult DecayTransport::realization(const DecaySources& sources, const KeptDims& kept,
+                                                 std::int64_t count_index,
+                                                 std::int64_t first_history, std::int64_t begin,
+                                                 std::int64_t end, const StopPoll& stop) const {
+  const auto until = count_decays(activity_by_rank(sources), count_index, stop);
+  const std::int64_t n_all = until.back();
+  const std::int64_t from = std::clamp(begin, std::int64_t{0}, n_all);
+  const std::int64_t to = end < 0 ? n_all : std::clamp(end, from, n_all);
+  RegionTally tally(scene_.n_cells(), emissions_, true);
+  run(
+      to - from, first_history + from, sources.world_radius_um,
+      [&](std::int64_t first) {
+        return [cursor = Cursor<std::int64_t>(until, from + first), from](std::int64_t i) mutable {
+          return cursor.at(from + i);
+        };
+      },
+      until.size(), tally, stop);
+  DecayTransportResult result;
+  result.n_histories = n_all;
+  std::vector<double> row(row_size(kept, tally.n_columns()));
+  result.energy_keV.resize(row.size() * static_cast<std::size_t>(scene_.n_cells()));
+  for (std::int64_t rank = 0; rank < scene_.n_cells(); ++rank) {
+    const auto id = static_cast<std::size_t>(scene_.order()[static_cast<std::size_t>(rank)]);
+    double* const out = result.energy_keV.data() + id * row.size();
+    reduce_cell(tally, rank, kept, row, [&](std::size_t i, double keV) { out[i] = keV; });
+  }
+  add_hits(tally, result);
+  add_account(tally, 1.0, result);
+  return result;
+}
+
+void DecayTransport::add_account(const RegionTally& tally, double factor,
+                                 DecayTransportResult& result) {
+  for (std::size_t f = 0; f < n_fates; ++f) {
+    for (std::size_t c = 0; c < n_emission_classes; ++c) {
+      result.account_keV[f * n_emission_classes + c] =
+          factor * tally.account_keV(static_cast<Fate>(f), c);
+    }
+  }
+}
+
+void DecayTransport::add_hits(const RegionTally& tally, DecayTransportResult& result) const {
+  const std::size_t n_columns = tally.n_columns();
+  const std::size_t width = RegionTally::n_targets * n_columns;
+  const auto n = static_cast<std::size_t>(scene_.n_cells());
+  result.hits.resize(n * width);
+  result.energy_let.resize(n * width);
+  result.region_keV.resize(n * width);
+  for (std::int64_t rank = 0; rank < scene_.n_cells(); ++rank) {
+    const std::size_t first =
+        static_cast<std::size_t>(scene_.order()[static_cast<std::size_t>(rank)]) * width;
+    for (std::size_t column = 0; column < n_columns; ++column) {
+      const std::size_t whole = first + n_cell_regions * n_columns + column;
+      for (std::size_t region = 0; region < n_cell_regions; ++region) {
+        const std::size_t at = first + region * n_columns + column;
+        result.hits[at] = tally.hits(rank, region, column);
+        result.energy_let[at] = tally.energy_let(rank, region, column);
+        result.region_keV[at] =
+            tally.energy_keV(rank, region, column, 0) + tally.energy_keV(rank, region, column, 1);
+        result.energy_let[whole] += result.energy_let[at];
+        result.region_keV[whole] += result.region_keV[at];
+      }
+      result.hits[whole] = tally.hits(rank, n_cell_regions, column);
+    }
+  }
+}
+
+// Mean and sum of squared deviations, updated batch by batch [Welford 1962, Technometrics 4:419];
+// each batch estimates the energy of all decays.
+void DecayTransport::add_batch(const RegionTally& tally, const KeptDims& kept, double factor,
+                               double n_done, DecayTransportResult& result,
+                               const StopPoll& stop) const {
+  const std::size_t width = row_size(kept, tally.n_columns());
+  parallel_for(
+      scene_.n_cells(), block, options_.n_threads,
+      [&](std::int64_t begin, std::int64_t end) {
+        std::vector<double> row(width);
+        for (std::int64_t rank = begin; rank < end; ++rank) {
+          const auto id = static_cast<std::size_t>(scene_.order()[static_cast<std::size_t>(rank)]);
+          double* const mean = result.energy_keV.data() + id * width;
+          double* const squares = result.variance_keV2.data() + id * width;
+          reduce_cell(tally, rank, kept, row, [&](std::size_t i, double keV) {
+            const double off = keV * factor - mean[i];
+            mean[i] += off / n_done;
+            squares[i] += off * (keV * factor - mean[i]);
+          });
+        }
+      },
+      stop);
+}
+
+DecayTransportResult DecayTransport::mean(const DecaySources& sources, const KeptDims& kept,
+                                          std::int64_t count_index, std::int64_t first_history,
+                                          std::int64_t n_histories, std::int64_t n_batches,
+                                          const StopPoll& stop) const {
+  if (n_batches < 2 || n_histories < n_batches || n_histories % n_batches != 0) {
+    throw InputError("n_histories must be a multiple of n_batches, which is at least 2");
+  }
+  std::vector<double> until = activity_by_rank(sources);
+  std::partial_sum(until.begin(), until.end(), until.begin());
+  const double total = until.back();
+  const std::int64_t n_each = n_histories / n_batches;
+  const double decays_per_history = total / static_cast<double>(n_each);
+  RegionTally tally(scene_.n_cells(), emissions_, false);
+  DecayTransportResult result;
+  result.n_histories = n_histories;
+  result.energy_keV.assign(
+      row_size(kept, tally.n_columns()) * static_cast<std::size_t>(scene_.n_cells()), 0.0);
+  result.variance_keV2 = result.energy_keV;
+  for (std::int64_t b = 0; b < n_batches && total > 0.0; ++b) {
+    tally.clear();
+    Stream stream(options_.root, Stage::decay_count, static_cast<std::uint64_t>(count_index + b));
+    const double offset = stream.uniform();
+    const auto position = [&](std::int64_t i) {
+      return (static_cast<double>(i) + offset) * decays_per_history;
+    };
+    run(
+        n_each, first_history + b * n_each, sources.world_radius_um,
+        [&](std::int64_t first) {
+          return [&position, cursor = Cursor<double>(until, position(first))](
+                     std::int64_t i) mutable { return cursor.at(position(i)); };
+        },
+        until.size(), tally, stop);
+    add_batch(tally, kept, decays_per_history, static_cast<double>(b + 1), result, stop);
+  }
+  const double n = static_cast<double>(n_batches);
+  for (double& squares : result.variance_keV2) squares /= n * (n - 1.0);
+  add_account(tally, decays_per_history / n, result);
+  return result;
+}
+
+}  // namespace immunodose

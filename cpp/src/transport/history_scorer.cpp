@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "immunodose/transport/history_scorer.hpp"
+
+#include <utility>
+
+namespace immunodose {
+namespace {
+
+constexpr std::size_t first_slots = 64;  // a power of two
+constexpr auto nucleus = static_cast<std::size_t>(CellRegion::nucleus);
+constexpr auto cytoplasm = static_cast<std::size_t>(CellRegion::cytoplasm);
+constexpr auto membrane = static_cast<std::size_t>(CellRegion::membrane);
+
+std::size_t slot_of(std::int64_t cell, std::size_t n_slots) {
+  // Fibonacci hashing: neighbors in the scene have neighboring numbers.
+  constexpr std::uint64_t golden = 0x9E3779B97F4A7C15U;
+  return static_cast<std::size_t>((static_cast<std::uint64_t>(cell) * golden) >> 32) &
+         (n_slots - 1);
+}
+
+}  // namespace
+
+HistoryScorer::HistoryScorer(const SphereScene& scene, RegionTally& tally,
+                             const ElectronPhysics* electrons)
+    : scene_(scene), tally_(tally), electrons_(electrons), slots_(first_slots) {}
+
+void HistoryScorer::start(EmissionClass emission, std::int64_t origin) {
+  emission_ = emission;
+  origin_ = origin;
+  last_ = origin;
+}
+
+void HistoryScorer::finish() {
+  std::int64_t in_cells = 0;
+  for (const std::size_t slot : used_) {
+    RegionTally::Deposit& left = slots_[slot];
+    in_cells += tally_.add(left, emission_, left.cell == origin_ ? 0 : 1);
+    left = {};
+  }
+  used_.clear();
+  tally_.add_account(Fate::cells, emission_, in_cells);
+  account(Fate::medium, emission_, medium_keV_);
+  medium_keV_ = 0.0;
+}
+
+RegionTally::Deposit& HistoryScorer::deposit(std::int64_t cell) {
+  last_ = cell;
+  if (2 * used_.size() >= slots_.size()) grow();
+  std::size_t slot = slot_of(cell, slots_.size());
+  while (slots_[slot].cell != cell) {
+    if (slots_[slot].cell < 0) {
+      slots_[slot].cell = cell;
+      used_.push_back(slot);
+      break;
+    }
+    slot = (slot + 1) & (slots_.size() - 1);
+  }
+  return slots_[slot];
+}
+
+void HistoryScorer::grow() {
+  std::vector<RegionTally::Deposit> larger(2 * slots_.size());
+  for (std::size_t& slot : used_) {
+    std::size_t place = slot_of(slots_[slot].cell, larger.size());
+    while (larger[place].cell >= 0) place = (place + 1) & (larger.size() - 1);
+    larger[place] = slots_[slot];
+    slot = place;
+  }
+  slots_ = std::move(larger);
+}
+
+double HistoryScorer::let_keV_per_um() const {
+  if (electrons_ == nullptr || !tally_.with_hits()) return 0.0;
+  return electrons_->stopping_keV_per_um(std::max(electron_keV_, electron_min_energy_keV));
+}
+
+void HistoryScorer::local(Place place, double energy_keV) {
+  if (place.cell < 0) {
+    medium_keV_ += energy_keV;
+    return;
+  }
+  deposit(place.cell).energy_keV[static_cast<std::size_t>(place.region)] += energy_keV;
+}
+
+void HistoryScorer::point(Vec3 position_um, double energy_keV) {
+  Place place;
+  if (inside_last(position_um, position_um)) {
+    place = {last_, scene_.region(last_, position_um)};
+  } else {
+    place = scene_.locate(position_um);
+  }
+  if (place.cell < 0) {
+    medium_keV_ += energy_keV;
+    return;
+  }
+  RegionTally::Deposit& left = deposit(place.cell);
+  left.energy_keV[static_cast<std::size_t>(place.region)] += energy_keV;
+  left.energy_let[static_cast<std::size_t>(place.region)] += energy_keV * let_keV_per_um();
+}
+
+bool HistoryScorer::inside_last(Vec3 from_um, Vec3 to_um) const {
+  if (last_ < 0) return false;
+  const Ball ball = scene_.cell(last_);
+  const Vec3 from = from_um - ball.center_um;
+  const Vec3 to = to_um - ball.center_um;
+  const double square = ball.radius_um * ball.radius_um;
+  return dot(from, from) <= square && dot(to, to) <= square;
+}
+
+void HistoryScorer::segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV) {
+  if (length_um <= 0.0) {
+    if (energy_keV > 0.0) point(position_um, energy_keV);
+    return;
+  }
+  if (energy_keV <= 0.0) return;
+  const double per_um = energy_keV / length_um;
+  const double let = let_keV_per_um();
+  if (inside_last(position_um, position_um + length_um * direction)) {
+    add(scene_.cross(last_, position_um, direction, length_um), per_um, let);
+    return;
+  }
+  double in_cells_um = 0.0;
+  scene_.trace(position_um, direction, length_um, crossings_, [&](const Crossing& crossing) {
+    in_cells_um += crossing.whole.length_um();
+    add(crossing, per_um, let);
+    return true;
+  });
+  medium_keV_ += per_um * std::max(0.0, length_um - in_cells_um);
+}
+
+void HistoryScorer::add(const Crossing& crossing, double energy_per_um, double let) {
+  const double in_nucleus = crossing.nucleus.length_um();
+  const double inside = crossing.inside.length_um();
+  const std::array<double, n_cell_regions> length{
+      in_nucleus, std::max(0.0, inside - in_nucleus),
+      std::max(0.0, crossing.whole.length_um() - inside)};
+  RegionTally::Deposit& left = deposit(crossing.cell);
+  for (std::size_t region = 0; region < n_cell_regions; ++region) {
+    left.energy_keV[region] += energy_per_um * length[region];
+    left.energy_let[region] += energy_per_um * length[region] * let;
+  }
+}
+
+void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, AlphaStepper& stepper) {
+  double at_um = 0.0;
+  RegionTally::Deposit left;
+  const auto go_to = [&](double to_um, std::size_t region) {
+    const AlphaLoss loss = stepper.advance(to_um - at_um);
+    left.energy_keV[region] += loss.energy_keV;
+    left.energy_let[region] += loss.energy_let_keV2_per_um;
+    at_um = std::max(at_um, to_um);
+  };
+  std::int64_t in_cells = 0;
+  const double reach_um = stepper.reach_um();
+  scene_.trace(start_um, direction, reach_um, crossings_, [&](const Crossing& crossing) {
+    medium_keV_ += stepper.advance(crossing.whole.entry_um - at_um).energy_keV;
+    at_um = std::max(at_um, crossing.whole.entry_um);
+    left = {};
+    left.cell = crossing.cell;
+    if (crossing.inside.length_um() > 0.0) {
+      go_to(crossing.inside.entry_um, membrane);
+      if (crossing.nucleus.length_um() > 0.0) {
+        go_to(crossing.nucleus.entry_um, cytoplasm);
+        go_to(crossing.nucleus.exit_um, nucleus);
+      }
+      go_to(crossing.inside.exit_um, cytoplasm);
+    }
+    go_to(crossing.whole.exit_um, membrane);
+    in_cells += tally_.add(left, emission_, left.cell == origin_ ? 0 : 1);
+    return !stepper.stopped();
+  });
+  medium_keV_ += stepper.stop().energy_keV;
+  tally_.add_account(Fate::cells, emission_, in_cells);
+}
+
+}  // namespace immunodose

@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Doses of a population by transport of its decays, one by one (docs/theory/monte_carlo.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from immunodose import _core
+from immunodose.cells import check
+from immunodose.data.chains import chain_structure
+from immunodose.data.decay_data import DEFAULT_SOURCE
+from immunodose.data.nuclides import emissions as emissions_of
+from immunodose.data.spectra import nuclide_lines
+from immunodose.errors import InputError, did_you_mean
+from immunodose.physics import require_density
+from immunodose.population_inputs import Agent, agents_of
+from immunodose.provenance import base_attrs
+from immunodose.rng import RngLike, random_root
+from immunodose.schema import data_array
+from immunodose.threads import resolve_threads
+from immunodose.transport import effective_membrane_um
+from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray, IntArray
+from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3, NM_PER_UM
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+ELECTRON_MODES = ("condensed", "detailed")
+LOST_DAUGHTERS = ("leave", "cell")
+FATES = ("emitted", "cells", "medium", "escaped", "left", "not_transported")
+DEFAULT_HISTORIES_PER_BATCH = 3200
+# Water around the cells in which photons are followed: of those above 50 keV fewer than 3 %
+# interact in it.
+PHOTON_MARGIN_UM = 1000.0
+_ELECTRONS = ("beta", "auger_ce")
+_COUNT_COMPARTMENTS = 3
+# The CSDA range is the longest path of an electron but for straggling (docs/theory/electrons.md).
+_ELECTRON_REACH_FACTOR = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class MonteCarloOptions:
+    """The arguments of `absorbed_dose` that only this method has, with their defaults."""
+
+    realization: bool = False
+    n_histories: int | None = None
+    n_batches: int = 32
+    electron_mode: str = "condensed"
+    straggling: bool = True
+    lost_daughters: str = "leave"
+    emissions: Sequence[str] | None = None
+    medium_margin_um: float | None = None
+    rng: RngLike = None
+
+    def require_default(self, method: str) -> None:
+        """Raise InputError if an argument is set that another method would ignore."""
+        for name in self.__slots__:
+            value, default = getattr(self, name), getattr(MonteCarloOptions(), name)
+            if value is not default and value != default:
+                raise InputError(
+                    f"{name}={value!r} has no effect with method={method!r}. Leave it out, or "
+                    "give method='monte_carlo'."
+                )
+
+    def check(self) -> None:
+        """Raise InputError for values out of range and combinations without effect."""
+        for name, allowed in (
+            ("electron_mode", ELECTRON_MODES),
+            ("lost_daughters", LOST_DAUGHTERS),
+        ):
+            value = getattr(self, name)
+            if value not in allowed:
+                raise InputError(
+                    f"unknown {name}={value!r} (available: {', '.join(allowed)})."
+                    f"{did_you_mean(str(value), allowed)}"
+                )
+        for name in ("realization", "straggling"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise InputError(f"invalid {name}={getattr(self, name)!r} (allowed: True, False).")
+        if self.realization and (self.n_histories is not None or self.n_batches != 32):
+            raise InputError(
+                "n_histories and n_batches have no effect with realization=True, which transports "
+                "every decay once. Leave them out."
+            )
+        if not _is_count(self.n_batches) or self.n_batches < 2:
+            raise InputError(f"invalid n_batches={self.n_batches!r} (allowed: an int >= 2).")
+        count = self.n_histories
+        if count is not None and (
+            not _is_count(count) or count < self.n_batches or count % self.n_batches
+        ):
+            raise InputError(
+                f"invalid n_histories={count!r} (allowed: a multiple of n_batches="
+                f"{self.n_batches}, so that all batches are equal)."
+            )
+        _check_emissions(self.emissions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    core: _core.transport.SphereScene
+    mass_ng: FloatArray  # (cell, target)
+    volume_um3: float  # of all cells
+    membrane_um: float
+    density_g_per_cm3: float
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _check_emissions(names: Sequence[str] | None) -> None:
+    if names is None:
+        return
+    if isinstance(names, str):
+        raise InputError(f"emissions={names!r} must be a sequence of names, such as ({names!r},).")
+    for name in names:
+        if name not in EMISSIONS:
+            raise InputError(
+                f"unknown emission {name!r} (allowed: {', '.join(EMISSIONS)})."
+                f"{did_you_mean(str(name), EMISSIONS)}"
+            )
+
+
+def decay_sampler(
+    nuclide: str | xr.Dataset, *, retention: Mapping[str, float] | None = None
+) -> _core.transport.DecaySampler:
+    """Return what draws decays of a nuclide with its chain, or of a user's spectrum."""
+    if not isinstance(nuclide, str):
+        return _spectrum_sampler(emissions_of(nuclide, retention=retention))
+    chain = chain_structure(nuclide, retention=retention)
+    lines = [nuclide_lines(name, DEFAULT_SOURCE) for name in chain.members]
+    arrivals = np.zeros(len(chain.members))
+    inside = chain.daughter_index >= 0
+    np.add.at(
+        arrivals,
+        chain.daughter_index[inside],
+        chain.decays_per_parent_decay[chain.parent_index[inside]]
+        * chain.branching[inside]
+        * chain.retention[chain.daughter_index[inside]],
+    )
+    in_time = np.ones(len(chain.members))  # labels have no horizon, so this stays 1
+    np.divide(chain.decays_per_parent_decay, arrivals, out=in_time, where=arrivals > 0.0)
+    member = np.concatenate([np.full(len(own.emission), n) for n, own in enumerate(lines)])
+    kinds = [EMISSIONS.index(kind) for own in lines for kind in own.emission]
+    return _core.transport.DecaySampler(
+        retention=chain.retention,
+        in_time=np.where(in_time > 1.0 - 1e-9, 1.0, in_time),
+        edge_parent=chain.parent_index.astype(np.int64),
+        edge_daughter=chain.daughter_index.astype(np.int64),
+        edge_fraction=chain.branching,
+        edge_is_alpha=chain.is_alpha.astype(np.int64),
+        line_member=member.astype(np.int64),
+        line_emission=np.array(kinds, dtype=np.int64),
+        line_energy_keV=np.concatenate([own.energy_keV for own in lines]),
+        line_yield=np.concatenate([own.yield_per_decay for own in lines]),
+    )
+
+
+def _spectrum_sampler(table: xr.Dataset) -> _core.transport.DecaySampler:
+    kinds = table["emission"].values.astype(str)
+    yields = table["yield_per_decay"].values.astype(np.float64)
+    alphas = float(yields[kinds == "alpha"].sum())
+    if alphas > 1.0 + 1e-6:
+        raise InputError(
+            f"the spectrum has {alphas:g} alphas per decay, but says not which follow each other. "
+            "Give a nuclide by name, or one agent per member of the chain."
+        )
+    none = np.empty(0, dtype=np.int64)
+    return _core.transport.DecaySampler(
+        retention=np.ones(1),
+        in_time=np.ones(1),
+        edge_parent=none,
+        edge_daughter=none,
+        edge_fraction=np.empty(0),
+        edge_is_alpha=none,
+        line_member=np.zeros(yields.size, dtype=np.int64),
+        line_emission=np.array([EMISSIONS.index(kind) for kind in kinds], dtype=np.int64),
+        line_energy_keV=table["energy"].values.astype(np.float64),
+        line_yield=yields,
+    )
+
+
+def _scene(cells: xr.Dataset, membrane_um: float, density_g_per_cm3: float) -> _Scene:
+    radius = cells["cell_radius"].values.astype(np.float64)
+    nucleus = cells["nucleus_radius"].values.astype(np.float64)
+    core = _core.transport.SphereScene(
+        x_um=cells["x"].values.astype(np.float64),
+        y_um=cells["y"].values.astype(np.float64),
+        z_um=cells["z"].values.astype(np.float64),
+        cell_radius_um=radius,
+        nucleus_radius_um=nucleus,
+        nucleus_offset_um=np.empty(0),
+        membrane_thickness_um=membrane_um,
+    )
+    cubes = [nucleus**3, (radius - membrane_um) ** 3 - nucleus**3]
+    cubes += [radius**3 - (radius - membrane_um) ** 3, radius**3]
+    volume = 4.0 / 3.0 * np.pi * np.stack(cubes, axis=1)
+    mass = volume * density_g_per_cm3 * NG_PER_UM3
+    return _Scene(core, mass, float(volume[:, -1].sum()), membrane_um, density_g_per_cm3)
+
+
+def _classes(decays: _core.transport.DecaySampler, wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the emission classes of a nuclide that are to be transported."""
+    emitted = [name for i, name in enumerate(EMISSIONS) if decays.largest_energy_keV(emission=i)]
+    return tuple(name for name in emitted if wanted is None or name in wanted)
+
+
+def _world(
+    source: Agent,
+    decays: _core.transport.DecaySampler,
+    classes: Sequence[str],
+    scene: _Scene,
+    margin_um: float | None,
+) -> tuple[float, float]:
+    """Radius (um) of the ball of water around the cells, and the decays in its medium."""
+    if margin_um is None:
+        margin_um = 0.0 if source.medium_per_um3 == 0.0 else _reach_um(decays, classes, scene)
+        if "photon" in classes or any(name in classes for name in _ELECTRONS):
+            margin_um = max(margin_um, PHOTON_MARGIN_UM)
+    elif not (np.isfinite(margin_um) and margin_um >= 0.0):
+        raise InputError(f"invalid medium_margin_um={margin_um!r} (allowed: finite, >= 0).")
+    radius = scene.core.bounding_radius_um() + float(margin_um)
+    volume = 4.0 / 3.0 * np.pi * radius**3 - scene.volume_um3
+    return radius, source.medium_per_um3 * volume
+
+
+def _reach_um(decays: _core.transport.DecaySampler, classes: Sequence[str], scene: _Scene) -> float:
+    """Return how far (um) the charged particles of a nuclide get."""
+    density_g_per_cm3 = scene.density_g_per_cm3
+    reach = 0.0
+    for name in classes:
+        energy = decays.largest_energy_keV(emission=EMISSIONS.index(name))
+        if name == "alpha":
+            ranges = _core.physics.alpha_range_um(
+                energy_keV=np.array([energy]), density_g_per_cm3=density_g_per_cm3
+            )
+            reach = max(reach, float(ranges[0]))
+        elif name in _ELECTRONS:
+            ranges = _core.physics.cole_range_um(energy_keV=np.array([energy]))
+            reach = max(reach, _ELECTRON_REACH_FACTOR * float(ranges[0]) / density_g_per_cm3)
+    return reach
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What all nuclides share."""
+
+    scene: _Scene
+    options: MonteCarloOptions
+    kept: tuple[str, ...]
+    root: int
+    n_threads: int
+
+    def transport(
+        self, row: int, source: Agent, first_history: int
+    ) -> tuple[dict[str, Any], dict[str, float]]:
+        """Transport the decays of one nuclide; also return what the attributes state."""
+        options = self.options
+        decays = decay_sampler(source.nuclide, retention=source.retention)
+        classes = _classes(decays, options.emissions)
+        radius, medium = _world(source, decays, classes, self.scene, options.medium_margin_um)
+        call = _core.transport.DecayTransportCall(
+            root=self.root,
+            density_g_per_cm3=self.scene.density_g_per_cm3,
+            straggling=bool(options.straggling),
+            lost_to_cell=options.lost_daughters == "cell",
+            detailed=options.electron_mode == "detailed",
+            transported=[EMISSIONS.index(name) for name in classes],
+            kept=[name in self.kept for name in ("target", "emission", "origin")],
+            medium_decays=medium,
+            world_radius_um=radius,
+            n_threads=self.n_threads,
+        )
+        if options.realization:
+            n_slots = _COUNT_COMPARTMENTS * source.activity.shape[0] + 1
+            result = _core.transport.decay_realization(
+                self.scene.core, decays, call, source.activity,
+                count_index=row * n_slots, first_history=first_history, begin=0, end=-1,
+            )  # fmt: skip
+        else:
+            result = _core.transport.decay_mean(
+                self.scene.core, decays, call, source.activity,
+                count_index=row * options.n_batches, first_history=first_history,
+                n_histories=self.n_histories, n_batches=options.n_batches,
+            )  # fmt: skip
+        return result, {"radius_um": radius, "medium_decays": medium}
+
+    @property
+    def n_histories(self) -> int:
+        """Histories per nuclide."""
+        given = self.options.n_histories
+        return DEFAULT_HISTORIES_PER_BATCH * self.options.n_batches if given is None else given
+
+    def with_all_emissions(self, result: Mapping[str, Any], name: str) -> FloatArray:
+        """Return (cell, target, emission, origin) with every emission label, if kept."""
+        values: FloatArray = result[name]
+        if "emission" not in self.kept:
+            return values
+        full = np.zeros((*values.shape[:2], len(EMISSIONS), values.shape[3]))
+        full[:, :, result["emissions"]] = values
+        return full
+
+    def mass_ng(self) -> FloatArray:
+        """Return masses that divide (cell, target, emission, origin); NaN where there is none."""
+        mass = self.scene.mass_ng if "target" in self.kept else self.scene.mass_ng[:, :1]
+        smallest = 1e-12 * self.scene.mass_ng[:, -1:]
+        return np.where(mass > smallest, mass, np.nan)[:, :, np.newaxis, np.newaxis]
+
+    def variable(self, name: str, per_nuclide: FloatArray, dtype: str) -> xr.Variable:
+        """Sum (nuclide, cell, target, emission, origin) to the kept dims."""
+        dims = ("nuclide", "cell", "target", "emission", "origin")
+        if "nuclide" not in self.kept:
+            per_nuclide = per_nuclide.sum(axis=0, keepdims=True)
+        keep = ("cell", *self.kept)
+        dropped = tuple(i for i, dim in enumerate(dims) if dim not in keep)
+        values = per_nuclide.squeeze(axis=dropped)
+        order = [dim for dim in dims if dim in keep]
+        values = np.transpose(values, [order.index(dim) for dim in keep])
+        return data_array(name, keep, np.ascontiguousarray(values, dtype=dtype))
+
+
+def population_dose(
+    cells: xr.Dataset,
+    options: MonteCarloOptions,
+    *,
+    physics: str | None,
+    kept: tuple[str, ...],
+    membrane_thickness_nm: float,
+    density_g_per_cm3: float,
+    dtype: str,
+    n_threads: int | None,
+) -> xr.Dataset:
+    """Transport the decays of a population; see `immunodose.absorbed_dose`."""
+    import xarray as xr
+
+    if physics not in (None, "monte_carlo"):
+        raise InputError(
+            f"physics={physics!r} has no effect with method='monte_carlo', which has its own. "
+            "Leave it out, or give method='kernel'."
+        )
+    options.check()
+    check(cells)
+    sources = agents_of(cells)
+    membrane_um = effective_membrane_um("monte_carlo", membrane_thickness_nm)
+    scene = _scene(cells, membrane_um, require_density(density_g_per_cm3))
+    run = _Run(scene, options, kept, random_root(options.rng), resolve_threads(n_threads))
+    results: list[dict[str, Any]] = []
+    stated: dict[str, dict[str, float]] = {}
+    for row, source in enumerate(sources):
+        first = sum(int(result["n_histories"]) for result in results)
+        result, stated[source.label] = run.transport(row, source, first)
+        results.append(result)
+    energy = np.stack([run.with_all_emissions(result, "energy_keV") for result in results])
+    to_gray = GRAY_NG_PER_KEV / run.mass_ng()
+    variables: dict[str, xr.Variable] = {}
+    if options.realization:
+        variables["specific_energy"] = run.variable("specific_energy", energy * to_gray, dtype)
+        variables.update(_hits(results))
+    else:
+        variables["absorbed_dose"] = run.variable("absorbed_dose", energy * to_gray, dtype)
+        variance = [run.with_all_emissions(result, "variance_keV2") for result in results]
+        squared = run.variable("absorbed_dose_stderr", np.stack(variance) * to_gray**2, dtype)
+        variables["absorbed_dose_stderr"] = squared.copy(data=np.sqrt(squared.values))
+    account = np.sum([result["account_keV"] for result in results], axis=0)
+    variables["energy_account"] = data_array("energy_account", ("fate", "emission"), account)
+    dataset = xr.Dataset(variables, coords=_coords(cells, kept, options, sources))
+    counts = {s.label: int(r["n_histories"]) for s, r in zip(sources, results, strict=True)}
+    dataset.attrs = _attrs(run, counts, stated)
+    return dataset
+
+
+def _hits(results: Sequence[Mapping[str, Any]]) -> dict[str, xr.Variable]:
+    """Hits and dose-mean LET per cell, target and emission, over all nuclides."""
+    shape = (*results[0]["hits"].shape[:2], len(EMISSIONS))
+    hits: IntArray = np.zeros(shape, dtype=np.int64)
+    let, weight = np.zeros(shape), np.zeros(shape)
+    for result in results:
+        columns = result["emissions"]
+        hits[:, :, columns] += result["hits"]
+        let[:, :, columns] += result["energy_let"]
+        weight[:, :, columns] += result["region_keV"]
+    # Recoils have no LET here, and a region without energy has none.
+    mean = np.full(shape, np.nan)
+    np.divide(let, weight, out=mean, where=(weight > 0.0) & (let > 0.0))
+    dims = ("cell", "target", "emission")
+    return {
+        "hit_count": data_array("hit_count", dims, hits),
+        "let_dose_mean": data_array("let_dose_mean", dims, mean),
+    }
+
+
+def _coords(
+    cells: xr.Dataset,
+    kept: tuple[str, ...],
+    options: MonteCarloOptions,
+    sources: Sequence[Agent],
+) -> dict[str, Any]:
+    coords: dict[str, Any] = {
+        name: cells[name] for name in ("cell", "x", "y", "z") if name in cells
+    }
+    labels: dict[str, Sequence[str]] = {
+        "nuclide": [source.label for source in sources],
+        "target": TARGETS,
+        "emission": EMISSIONS,
+        "origin": ORIGINS,
+        "fate": FATES,
+    }
+    used = {"fate", "emission", *kept, *(("target",) if options.realization else ())}
+    coords.update({name: list(values) for name, values in labels.items() if name in used})
+    return coords
+
+
+def _attrs(
+    run: _Run,
+    counts: Mapping[str, int],
+    stated: Mapping[str, Mapping[str, float]],
+) -> dict[str, Any]:
+    options = run.options
+    return base_attrs(
+        method="monte_carlo",
+        physics="monte_carlo",
+        physics_note=(
+            "decays transported one by one: straight alphas chord by chord, electrons with delta "
+            "rays, photons until they leave the world; recoils local (docs/theory/monte_carlo.md)"
+        ),
+        random_root=str(run.root),
+        realization=int(options.realization),
+        n_histories=json.dumps(dict(counts)),
+        n_batches=None if options.realization else options.n_batches,
+        electron_mode=options.electron_mode,
+        straggling=int(options.straggling),
+        lost_daughters=options.lost_daughters,
+        membrane_thickness_nm=run.scene.membrane_um * NM_PER_UM,
+        density_g_per_cm3=run.scene.density_g_per_cm3,
+        world=json.dumps(stated),
+    )

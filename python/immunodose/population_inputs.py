@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What `absorbed_dose` reads from a labeled population, and its checks, for all methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from immunodose.errors import InputError, did_you_mean
+from immunodose.source import nuclide_name, stored_emissions
+from immunodose.typing import SOURCES, FloatArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SPLIT_DIMS = ("nuclide", "target", "emission", "origin")
+DTYPES = ("float64", "float32")
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """One row of `time_integrated_activity`."""
+
+    label: str
+    nuclide: str | xr.Dataset
+    retention: Mapping[str, float] | None
+    activity: FloatArray  # (cell, source)
+    medium_per_um3: float
+
+
+def agents_of(cells: xr.Dataset) -> list[Agent]:
+    """Return the rows of a labeled population, in order."""
+    activity = _activity(cells)
+    stored = stored_emissions(cells)
+    return [
+        Agent(
+            label=name,
+            nuclide=stored.get(name, nuclide_name(name)),
+            retention=_retention(cells, name),
+            activity=activity[row],
+            medium_per_um3=_medium(cells, row),
+        )
+        for row, name in enumerate(str(name) for name in cells["nuclide"].values)
+    ]
+
+
+def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise InputError unless `value` is one of the allowed."""
+    if value not in allowed:
+        raise InputError(
+            f"unknown {name}={value!r} (available: {', '.join(allowed)})."
+            f"{did_you_mean(value, allowed)}"
+        )
+
+
+def check_split(split: Sequence[str]) -> tuple[str, ...]:
+    """Return the dims of `split` in canonical order, or raise InputError."""
+    if isinstance(split, str):
+        raise InputError(f"split={split!r} must be a sequence of names, such as ({split!r},).")
+    for name in split:
+        if name not in SPLIT_DIMS:
+            raise InputError(
+                f"unknown dim {name!r} in split (allowed: {', '.join(SPLIT_DIMS)})."
+                f"{did_you_mean(name, SPLIT_DIMS)}"
+            )
+    if len(set(split)) != len(split):
+        raise InputError(f"split={tuple(split)} names a dim twice.")
+    return tuple(name for name in SPLIT_DIMS if name in split)
+
+
+def _activity(cells: xr.Dataset) -> FloatArray:
+    if "time_integrated_activity" not in cells:
+        raise InputError(
+            "the cells have no time_integrated_activity. Call immunodose.label(cells, ...) first."
+        )
+    variable = cells["time_integrated_activity"].transpose("nuclide", "cell", "source")
+    values = variable.sel(source=list(SOURCES)).values.astype(np.float64)
+    bad = ~np.isfinite(values) | (values < 0.0)
+    if bad.any():
+        nuclide, cell, source = (int(i[0]) for i in np.nonzero(bad))
+        raise InputError(
+            f"time_integrated_activity[nuclide={nuclide}, cell={cell}, source={SOURCES[source]}] "
+            f"= {values[nuclide, cell, source]} (allowed: finite, >= 0 Bq s); "
+            f"{int(bad.sum())} values are bad."
+        )
+    return np.ascontiguousarray(values)
+
+
+def _retention(cells: xr.Dataset, label: str) -> dict[str, float] | None:
+    if "retention" not in cells:
+        return None
+    kept = cells["retention"].sel(nuclide=label)
+    found = {
+        str(name): float(value)
+        for name, value in zip(kept["progeny"].values, kept.values, strict=True)
+        if np.isfinite(value) and value != 1.0
+    }
+    return found or None
+
+
+def _medium(cells: xr.Dataset, row: int) -> float:
+    name = "medium_time_integrated_activity_concentration"
+    if name not in cells:
+        return 0.0
+    value = float(cells[name].values[row])
+    if not np.isfinite(value) or value < 0.0:
+        raise InputError(f"{name}[nuclide={row}] = {value} (allowed: finite, >= 0 Bq s um-3).")
+    return value
