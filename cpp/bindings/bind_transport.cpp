@@ -77,9 +77,11 @@ py::array_t<double> bound_s_values(const DoubleArray& edge_um, const DoubleArray
 }  // namespace
 
 void register_hits(py::module_& transport);
+void register_cell_monte_carlo(py::module_& transport);
 
 void register_transport(py::module_& transport) {
   register_hits(transport);
+  register_cell_monte_carlo(transport);
   transport.def("s_values", &bound_s_values, py::arg("edge_um"), py::arg("energy_keV"),
                 py::arg("source_um"), py::arg("target_um"), py::arg("distance_um"),
                 py::arg("density_g_per_cm3"));

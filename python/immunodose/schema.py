@@ -71,6 +71,17 @@ VARIABLES: dict[str, Variable] = {
     "energy_not_scored": Variable(
         "keV", "mean energy per decay that this physics model does not transport", ("emission",)
     ),
+    "s_value_stderr": Variable(
+        "Gy Bq-1 s-1",
+        "standard error of the absorbed dose to the target per decay in the source",
+        ("target", "source", "distance", "emission"),
+    ),
+    "energy_escaped": Variable(
+        "keV", "mean energy per decay that photons carry out of the world", ("emission",)
+    ),
+    "energy_escaped_stderr": Variable(
+        "keV", "standard error of the mean escaped energy per decay", ("emission",)
+    ),
     "energy_fraction_within": Variable(
         "1", "fraction of the emitted energy deposited within the radius", ("radius", "emission")
     ),
