@@ -99,8 +99,23 @@ VARIABLES: dict[str, Variable] = {
     "dose_mean_specific_energy": Variable("Gy", "dose-mean specific energy", ("source", "per")),
     "specific_energy_density": Variable(
         "Gy-1",
-        "probability density of the specific energy of one traversal",
-        ("source", "specific_energy"),
+        "probability density of the specific energy of one traversal or of one decay that hits",
+        ("source", "per", "specific_energy"),
+    ),
+    "hits_per_decay_stderr": Variable("1", "standard error of hits_per_decay", ("source",)),
+    "hit_probability_per_decay_stderr": Variable(
+        "1", "standard error of hit_probability_per_decay", ("source",)
+    ),
+    "frequency_mean_specific_energy_stderr": Variable(
+        "Gy", "standard error of frequency_mean_specific_energy", ("source", "per")
+    ),
+    "dose_mean_specific_energy_stderr": Variable(
+        "Gy", "standard error of dose_mean_specific_energy", ("source", "per")
+    ),
+    "specific_energy_density_stderr": Variable(
+        "Gy-1",
+        "standard error of specific_energy_density",
+        ("source", "per", "specific_energy"),
     ),
     "hit_mean": Variable("1", "expected alpha traversals of the nucleus", ("arm", "cell")),
     "hit_decay_moment": Variable(

@@ -23,7 +23,7 @@ from immunodose.physics import (
     model_attrs,
     physics_model,
     require_physics,
-    warn_of_low_electrons,
+    warn_of_electrons,
 )
 from immunodose.schema import build
 from immunodose.typing import EMISSIONS, TARGETS, FloatArray, FloatLike, Physics
@@ -168,7 +168,7 @@ def s_values(
         density_g_per_cm3=density_g_per_cm3,
         allow_unusual=allow_unusual,
     )
-    warn_of_low_electrons(model)
+    warn_of_electrons(model)
     return _s_values(
         model,
         radii_um=(cell_radius_um, nucleus_radius_um),

@@ -34,7 +34,7 @@ class RadialScorer {
   }
 
   void segment(Vec3 position, Vec3 direction, double length_um, double energy) {
-    constexpr int n_parts = 16;
+    constexpr int n_parts = 4;
     for (int i = 0; i < n_parts; ++i) {
       const double along = (static_cast<double>(i) + 0.5) / n_parts * length_um;
       point(position + along * direction, energy / n_parts);
@@ -45,6 +45,12 @@ class RadialScorer {
   double clearance(Vec3 position) const {
     constexpr double half_bin = 0.5 / 64.0;
     return half_bin * norm(position);
+  }
+
+  // Steps short against the distance from the source; near it, single collisions.
+  double longest_step(Vec3 position) const {
+    constexpr double share = 0.05;
+    return share * norm(position);
   }
 
   // Eq. K3: the weight doubles with each octave of distance, up to most_weight.
@@ -99,6 +105,7 @@ ScaledKernel build_kernel(const ElectronPhysics& physics, double energy_keV,
   // Thinning ends well inside the range, so that the bulk of the kernel has equal weights.
   constexpr double last_thinning_share = 0.125;
   const double start_um = last_thinning_share * kernel.csda_range_um / most_weight;
+  const CondensedElectron condensed(physics, {});
   std::vector<BlockResult> blocks(n_blocks);
   const std::int64_t per_block = options.n_histories / n_blocks;
   run_blocks(

@@ -37,6 +37,7 @@ def hit_channels(
     source_um: tuple[float, float],
     distance_um: _Floats,
     density_g_per_cm3: float,
+    hole_um: float = 0.0,
 ) -> _Floats: ...
 def single_traversal_histogram(
     chain: AlphaChain,
@@ -44,7 +45,35 @@ def single_traversal_histogram(
     source_um: tuple[float, float],
     density_g_per_cm3: float,
     edge_Gy: _Floats,
+    distance_um: float = 0.0,
+    hole_um: float = 0.0,
 ) -> _Floats: ...
+def decay_histogram(
+    chain: AlphaChain,
+    nucleus_radius_um: float,
+    source_um: tuple[float, float],
+    density_g_per_cm3: float,
+    edge_Gy: _Floats,
+    distance_um: float = 0.0,
+    hole_um: float = 0.0,
+) -> _Floats: ...
+def largest_specific_energy(
+    chain: AlphaChain, nucleus_radius_um: float, density_g_per_cm3: float
+) -> list[float]: ...
+def hit_histories(
+    chain: AlphaChain,
+    nucleus_radius_um: float,
+    source_um: tuple[float, float],
+    distance_um: float,
+    hole_um: float,
+    density_g_per_cm3: float,
+    edge_Gy: _Floats,
+    root: int,
+    first_history: int,
+    n_histories: int,
+    straggling: bool,
+    n_threads: int,
+) -> tuple[_Floats, _Floats, _Ints]: ...
 def population_dose(
     x_um: _Floats,
     y_um: _Floats,
