@@ -28,10 +28,10 @@ CellMonteCarloInput make_input(
   CellMonteCarloInput input{CellSolid({}, make_axes(source_axes_um, membrane_um))};
   for (const double x : view(distance_um)) input.targets.emplace_back(Vec3{x, 0.0, 0.0}, target);
   for (const auto region : source_regions) {
-    if (region < 0 || region >= static_cast<std::int64_t>(n_cell_regions)) {
+    if (region < 0 || region >= static_cast<std::int64_t>(n_solid_regions)) {
       throw InputError("source_regions: 0 nucleus, 1 cytoplasm, 2 membrane");
     }
-    input.source_regions.push_back(static_cast<CellRegion>(region));
+    input.source_regions.push_back(static_cast<SolidRegion>(region));
   }
   for (const auto& [kind, energy, yields] : emissions) {
     if (kind < 0 || kind > static_cast<std::int64_t>(EmittedKind::local)) {
@@ -72,7 +72,7 @@ py::tuple bound_cell_monte_carlo(
   const auto n_sources = static_cast<py::ssize_t>(source_regions.size());
   const auto n_classes = static_cast<py::ssize_t>(emissions.size());
   const auto n_cells = static_cast<py::ssize_t>(distance_um.size());
-  const auto n_regions = static_cast<py::ssize_t>(n_cell_regions);
+  const auto n_regions = static_cast<py::ssize_t>(n_solid_regions);
   return py::make_tuple(
       adopt(std::move(result.deposited), {n_sources, n_classes, n_batches, n_cells, n_regions}),
       adopt(std::move(result.balance), {n_sources, n_classes, n_batches, 3}));
@@ -86,7 +86,7 @@ py::array_t<double> bound_sample_cell_region(const std::array<Axes, 3>& axes_um,
   std::vector<double> points;
   for (std::int64_t i = 0; i < n_points; ++i) {
     Stream random(root, Stage::cell_history, static_cast<std::uint64_t>(i));
-    const Vec3 p = cell.sample(static_cast<CellRegion>(region), random);
+    const Vec3 p = cell.sample(static_cast<SolidRegion>(region), random);
     points.insert(points.end(), {p.x, p.y, p.z});
   }
   return adopt(std::move(points), {static_cast<py::ssize_t>(n_points), 3});
@@ -95,8 +95,8 @@ py::array_t<double> bound_sample_cell_region(const std::array<Axes, 3>& axes_um,
 // Volumes of nucleus, cytoplasm and membrane, um3.
 std::array<double, 3> bound_cell_volumes(const std::array<Axes, 3>& axes_um, double membrane_um) {
   const CellSolid cell({}, make_axes(axes_um, membrane_um));
-  return {cell.volume_um3(CellRegion::nucleus), cell.volume_um3(CellRegion::cytoplasm),
-          cell.volume_um3(CellRegion::membrane)};
+  return {cell.volume_um3(SolidRegion::nucleus), cell.volume_um3(SolidRegion::cytoplasm),
+          cell.volume_um3(SolidRegion::membrane)};
 }
 
 }  // namespace

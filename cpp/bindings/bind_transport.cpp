@@ -76,8 +76,8 @@ py::array_t<double> bound_s_values(const DoubleArray& edge_um, const DoubleArray
 
 }  // namespace
 
-void register_hits(py::module_& transport);
 void register_cell_monte_carlo(py::module_& transport);
+void register_hits(py::module_& transport);
 
 void register_transport(py::module_& transport) {
   register_hits(transport);

@@ -33,8 +33,8 @@ std::array<double, 3> stepped_lengths(const CellSolid& cell, Vec3 start, Vec3 di
   constexpr int n = 20000;
   std::array<double, 3> found{};
   for (int i = 0; i < n; ++i) {
-    const CellRegion region = cell.region(start + ((i + 0.5) * length / n) * direction);
-    if (region != CellRegion::outside) found[static_cast<std::size_t>(region)] += length / n;
+    const SolidRegion region = cell.region(start + ((i + 0.5) * length / n) * direction);
+    if (region != SolidRegion::outside) found[static_cast<std::size_t>(region)] += length / n;
   }
   return found;
 }
@@ -52,7 +52,7 @@ TEST_CASE("chords are the path lengths inside, found point by point") {
       const auto expected = stepped_lengths(cells[0], start, direction, length);
       CellTally tally(cells);
       tally.segment(start, direction, length, length);  // 1 keV/um
-      for (std::size_t r = 0; r < n_cell_regions; ++r) {
+      for (std::size_t r = 0; r < n_solid_regions; ++r) {
         // Two crossings, each to one step.
         CHECK(std::abs(tally.energy_keV()[r] - expected[r]) < 2.1 * length / 20000);
       }
@@ -100,13 +100,14 @@ TEST_CASE("clearance of a row of cells is that of the nearest") {
 TEST_CASE("volumes of the regions add up to that of the cell") {
   const double factor = 4.0 / 3.0 * constants::pi;
   const CellSolid slim({}, long_cell);
-  const double nucleus = slim.volume_um3(CellRegion::nucleus);
+  const double nucleus = slim.volume_um3(SolidRegion::nucleus);
   CHECK(nucleus == doctest::Approx(factor * 15.0));
-  CHECK(nucleus + slim.volume_um3(CellRegion::cytoplasm) + slim.volume_um3(CellRegion::membrane) ==
+  CHECK(nucleus + slim.volume_um3(SolidRegion::cytoplasm) +
+            slim.volume_um3(SolidRegion::membrane) ==
         doctest::Approx(factor * 160.0));
-  CHECK(slim.volume_um3(CellRegion::membrane) ==
+  CHECK(slim.volume_um3(SolidRegion::membrane) ==
         doctest::Approx(factor * (160.0 - 7.6 * 4.6 * 3.6)));
-  CHECK_THROWS_AS(slim.volume_um3(CellRegion::outside), InputError);
+  CHECK_THROWS_AS(slim.volume_um3(SolidRegion::outside), InputError);
 }
 
 TEST_CASE("the farthest point of a nucleus is found on its surface") {

@@ -167,10 +167,10 @@ CellSolid::CellSolid(Vec3 center_um, const CellShapeAxes& axes)
                 std::abs(ratio.x - ratio.z) < contact_tolerance;
 }
 
-CellRegion CellSolid::region(Vec3 point_um) const {
-  if (!cell_.contains(point_um)) return CellRegion::outside;
-  if (nucleus_.contains(point_um)) return CellRegion::nucleus;
-  return inside_.contains(point_um) ? CellRegion::cytoplasm : CellRegion::membrane;
+SolidRegion CellSolid::region(Vec3 point_um) const {
+  if (!cell_.contains(point_um)) return SolidRegion::outside;
+  if (nucleus_.contains(point_um)) return SolidRegion::nucleus;
+  return inside_.contains(point_um) ? SolidRegion::cytoplasm : SolidRegion::membrane;
 }
 
 CellChords CellSolid::chords(Vec3 start_um, Vec3 direction, double length_um) const {
@@ -192,31 +192,31 @@ double CellSolid::clearance_um(Vec3 point_um) const {
   return std::min(outer, inside_.clearance_um(point_um));
 }
 
-double CellSolid::volume_um3(CellRegion region) const {
+double CellSolid::volume_um3(SolidRegion region) const {
   const Vec3 a = cell_.semi_axes_um();
   switch (region) {
-    case CellRegion::nucleus:
+    case SolidRegion::nucleus:
       return nucleus_.volume_um3();
-    case CellRegion::cytoplasm:
+    case SolidRegion::cytoplasm:
       return inside_.volume_um3() - nucleus_.volume_um3();
-    case CellRegion::membrane:  // without the difference of two large volumes
+    case SolidRegion::membrane:  // without the difference of two large volumes
       return ball_factor * membrane_ *
              (a.x * a.y + a.y * a.z + a.z * a.x - membrane_ * (a.x + a.y + a.z - membrane_));
-    case CellRegion::outside:
+    case SolidRegion::outside:
       break;
   }
   throw InputError("the outside of a cell has no volume");
 }
 
-Vec3 CellSolid::sample(CellRegion region, Stream& random) const {
+Vec3 CellSolid::sample(SolidRegion region, Stream& random) const {
   switch (region) {
-    case CellRegion::nucleus:
+    case SolidRegion::nucleus:
       return nucleus_.from_unit(unit_ball_point(random));
-    case CellRegion::cytoplasm:
+    case SolidRegion::cytoplasm:
       return sample_cytoplasm(random);
-    case CellRegion::membrane:
+    case SolidRegion::membrane:
       return sample_membrane(random);
-    case CellRegion::outside:
+    case SolidRegion::outside:
       break;
   }
   throw InputError("the outside of a cell is no source");
@@ -229,7 +229,7 @@ Vec3 CellSolid::sample_cytoplasm(Stream& random) const {
     return inside_.from_unit(unit_shell_point(low, random));
   }
   constexpr double thinnest = 1e-5;  // share of the points that rejection keeps
-  if (volume_um3(CellRegion::cytoplasm) < thinnest * inside_.volume_um3()) {
+  if (volume_um3(SolidRegion::cytoplasm) < thinnest * inside_.volume_um3()) {
     throw GeometryError(
         "the cytoplasm holds under 1e-5 of the volume inside the membrane: too thin to be a "
         "source. Give a smaller nucleus.");

@@ -46,9 +46,9 @@ void AlphaTracker::operator()(const Particle& alpha, Stream& random, CellTally& 
   for (const auto& [cell, chords] : cut_) {
     const double nucleus = lost(chords.nucleus);
     const double inside = lost(chords.inside);
-    tally.add(cell, CellRegion::nucleus, nucleus);
-    tally.add(cell, CellRegion::cytoplasm, inside - nucleus);
-    tally.add(cell, CellRegion::membrane, lost(chords.cell) - inside);
+    tally.add(cell, SolidRegion::nucleus, nucleus);
+    tally.add(cell, SolidRegion::cytoplasm, inside - nucleus);
+    tally.add(cell, SolidRegion::membrane, lost(chords.cell) - inside);
   }
 }
 

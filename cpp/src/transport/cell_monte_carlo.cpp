@@ -38,7 +38,7 @@ class Physics {
 // proportion to its yield. Eq. S6.
 class LineSampler {
  public:
-  explicit LineSampler(const EmissionClass& emission) : energy_keV_(emission.energy_keV) {
+  explicit LineSampler(const LineClass& emission) : energy_keV_(emission.energy_keV) {
     cumulative_.resize(emission.yield.size());
     std::partial_sum(emission.yield.begin(), emission.yield.end(), cumulative_.begin());
     if (cumulative_.empty() || !(cumulative_.back() > 0.0)) {
@@ -131,7 +131,7 @@ class Batches {
     const std::int64_t group = number / input_.n_batches;
     const auto n_classes = static_cast<std::int64_t>(input_.emissions.size());
     const auto emission = static_cast<std::size_t>(group % n_classes);
-    const CellRegion region = input_.source_regions[static_cast<std::size_t>(group / n_classes)];
+    const SolidRegion region = input_.source_regions[static_cast<std::size_t>(group / n_classes)];
     const EmittedKind kind = input_.emissions[emission].kind;
     CellTally tally(input_.targets);
     Tracker tracker(input_, physics_);
@@ -162,7 +162,7 @@ class Batches {
  private:
   static constexpr std::size_t n_balance = 3;
 
-  std::size_t stride() const { return input_.targets.size() * n_cell_regions; }
+  std::size_t stride() const { return input_.targets.size() * n_solid_regions; }
 
   const CellMonteCarloInput& input_;
   Physics physics_;

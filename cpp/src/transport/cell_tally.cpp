@@ -8,7 +8,7 @@
 namespace immunodose {
 
 CellTally::CellTally(const std::vector<CellSolid>& cells)
-    : cells_(cells), energy_(cells.size() * n_cell_regions, 0.0) {
+    : cells_(cells), energy_(cells.size() * n_solid_regions, 0.0) {
   for (std::size_t i = 0; i < cells.size(); ++i) {
     reach_ = std::max(reach_, cells[i].reach_um());
     if (i > 0 && !(center_x(i - 1) < center_x(i))) {
@@ -36,8 +36,8 @@ void CellTally::point(Vec3 position_um, double energy_keV) {
   // A center at exactly `reach` touches the point; that has no energy to score.
   for (std::size_t i = first_after(position_um.x - reach_); i < cells_.size() && center_x(i) < high;
        ++i) {
-    const CellRegion region = cells_[i].region(position_um);
-    if (region != CellRegion::outside) add(i, region, energy_keV);
+    const SolidRegion region = cells_[i].region(position_um);
+    if (region != SolidRegion::outside) add(i, region, energy_keV);
   }
 }
 
@@ -48,9 +48,9 @@ void CellTally::segment(Vec3 position_um, Vec3 direction, double length_um, doub
   visit_chords(position_um, direction, length_um, [&](std::size_t i, const CellChords& chords) {
     const double nucleus = chords.nucleus.length_um();
     const double inside = chords.inside.length_um();
-    add(i, CellRegion::nucleus, keV_per_um * nucleus);
-    add(i, CellRegion::cytoplasm, keV_per_um * (inside - nucleus));
-    add(i, CellRegion::membrane, keV_per_um * (chords.cell.length_um() - inside));
+    add(i, SolidRegion::nucleus, keV_per_um * nucleus);
+    add(i, SolidRegion::cytoplasm, keV_per_um * (inside - nucleus));
+    add(i, SolidRegion::membrane, keV_per_um * (chords.cell.length_um() - inside));
   });
 }
 

@@ -10,8 +10,8 @@
 
 namespace immunodose {
 
-enum class CellRegion : std::uint8_t { nucleus, cytoplasm, membrane, outside };
-inline constexpr std::size_t n_cell_regions = 3;  // of a cell, without the outside
+enum class SolidRegion : std::uint8_t { nucleus, cytoplasm, membrane, outside };
+inline constexpr std::size_t n_solid_regions = 3;  // of a cell, without the outside
 
 // Path lengths at which a ray enters and leaves a shape; equal if it misses.
 struct PathPart {
@@ -64,13 +64,13 @@ class CellSolid {
   // Throws GeometryError if the nucleus leaves the inside of the membrane.
   CellSolid(Vec3 center_um, const CellShapeAxes& axes);
 
-  CellRegion region(Vec3 point_um) const;
+  SolidRegion region(Vec3 point_um) const;
   CellChords chords(Vec3 start_um, Vec3 direction, double length_um) const;
   // Lower bound of the distance to the nearest of the three surfaces.
   double clearance_um(Vec3 point_um) const;
-  double volume_um3(CellRegion region) const;
+  double volume_um3(SolidRegion region) const;
   // Uniform in the region; a spherical shell of no thickness is its surface. Eqs. S4-S5.
-  Vec3 sample(CellRegion region, Stream& random) const;
+  Vec3 sample(SolidRegion region, Stream& random) const;
 
   Vec3 center_um() const { return cell_.center_um(); }
   double reach_um() const { return reach_; }  // longest semi-axis

@@ -16,7 +16,7 @@ namespace immunodose {
 enum class EmittedKind : std::uint8_t { electron, photon, alpha, local };
 
 // One class of emissions; histories draw its lines in proportion to the yields.
-struct EmissionClass {
+struct LineClass {
   EmittedKind kind;
   std::vector<double> energy_keV;
   std::vector<double> yield;
@@ -24,9 +24,9 @@ struct EmissionClass {
 
 struct CellMonteCarloInput {
   CellSolid source;
-  std::vector<CellRegion> source_regions{};
+  std::vector<SolidRegion> source_regions{};
   std::vector<CellSolid> targets{};  // centers ascend in x and share y and z
-  std::vector<EmissionClass> emissions{};
+  std::vector<LineClass> emissions{};
   std::int64_t n_batches = 0;
   std::int64_t histories_per_batch = 0;  // of each source region and class
   std::uint64_t root = 0;

@@ -32,8 +32,8 @@ class CellTally {
       if (chords.cell.length_um() > 0.0) visit(i, chords);
     }
   }
-  void add(std::size_t cell, CellRegion region, double energy_keV) {
-    energy_[cell * n_cell_regions + static_cast<std::size_t>(region)] += energy_keV;
+  void add(std::size_t cell, SolidRegion region, double energy_keV) {
+    energy_[cell * n_solid_regions + static_cast<std::size_t>(region)] += energy_keV;
   }
   // Energy of a track that was split by visit_chords.
   void count(double energy_keV) { total_keV_ += energy_keV; }
