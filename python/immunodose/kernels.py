@@ -120,7 +120,7 @@ def histories(energy_keV: float, effort: float) -> tuple[int, int]:
     Far from the source the fate of an electron spreads its energy over all distances and few
     histories suffice; close to it a history leaves a few losses only, so more are started.
     """
-    far = 20000.0 * min(1.0, (100.0 / energy_keV) ** 0.4) * effort
+    far = 30000.0 * min(1.0, (100.0 / energy_keV) ** 0.3) * effort
     ratio = 2.0 ** np.clip(np.round(np.log2(energy_keV / 10.0)), 1.0, 5.0)
     return max(64, int(far * ratio)), max(1, int(far))
 
