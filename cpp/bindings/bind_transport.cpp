@@ -10,25 +10,6 @@ namespace immunodose::bindings {
 
 namespace {
 
-AlphaChain make_chain(const DoubleArray& decays_per_parent_decay, const Int64Array& edge_parent,
-                      const Int64Array& edge_daughter, const DoubleArray& edge_fraction,
-                      const Int64Array& edge_is_alpha, const Int64Array& line_member,
-                      const DoubleArray& line_energy_keV, const DoubleArray& line_yield) {
-  AlphaChain chain;
-  const auto decays = view(decays_per_parent_decay);
-  chain.decays_per_parent_decay.assign(decays.begin(), decays.end());
-  const auto parents = view(edge_parent);
-  for (std::size_t e = 0; e < parents.size(); ++e) {
-    chain.edges.push_back(
-        {parents[e], view(edge_daughter)[e], view(edge_fraction)[e], view(edge_is_alpha)[e] != 0});
-  }
-  const auto members = view(line_member);
-  for (std::size_t l = 0; l < members.size(); ++l) {
-    chain.lines.push_back({members[l], view(line_energy_keV)[l], view(line_yield)[l]});
-  }
-  return chain;
-}
-
 RadialKernel make_kernel(const DoubleArray& edge_um, const DoubleArray& energy_keV) {
   const auto edges = view(edge_um);
   const auto energies = view(energy_keV);
@@ -93,54 +74,17 @@ py::array_t<double> bound_s_values(const DoubleArray& edge_um, const DoubleArray
   return adopt(std::move(dose));
 }
 
-py::array_t<double> bound_hit_channels(const AlphaChain& chain, double nucleus_radius_um,
-                                       std::array<double, 2> source_um,
-                                       const DoubleArray& distance_um, double density_g_per_cm3) {
-  const auto distances = view(distance_um);
-  std::vector<double> rows;
-  {
-    const py::gil_scoped_release release;
-    const AlphaSlowing slowing(density_g_per_cm3);
-    const PointHitTable table(chain, nucleus_radius_um, density_g_per_cm3, slowing);
-    for (const double d : distances) {
-      const HitVector row = table.source_mean({source_um[0], source_um[1]}, d);
-      rows.insert(rows.end(), row.begin(), row.end());
-    }
-  }
-  return adopt(std::move(rows), {static_cast<py::ssize_t>(distances.size()),
-                                 static_cast<py::ssize_t>(HitChannels::count)});
-}
-
-py::array_t<double> bound_single_traversal_histogram(const AlphaChain& chain,
-                                                     double nucleus_radius_um,
-                                                     std::array<double, 2> source_um,
-                                                     double density_g_per_cm3,
-                                                     const DoubleArray& edge_Gy) {
-  const auto edges = view(edge_Gy);
-  std::vector<double> histogram;
-  {
-    const py::gil_scoped_release release;
-    histogram = single_traversal_histogram(chain, nucleus_radius_um, {source_um[0], source_um[1]},
-                                           density_g_per_cm3, edges);
-  }
-  return adopt(std::move(histogram));
-}
-
 }  // namespace
 
+void register_cell_monte_carlo(py::module_& transport);
+void register_hits(py::module_& transport);
+
 void register_transport(py::module_& transport) {
-  py::class_<AlphaChain>(transport, "AlphaChain")
-      .def(py::init(&make_chain), py::arg("decays_per_parent_decay"), py::arg("edge_parent"),
-           py::arg("edge_daughter"), py::arg("edge_fraction"), py::arg("edge_is_alpha"),
-           py::arg("line_member"), py::arg("line_energy_keV"), py::arg("line_yield"));
+  register_hits(transport);
+  register_cell_monte_carlo(transport);
   transport.def("s_values", &bound_s_values, py::arg("edge_um"), py::arg("energy_keV"),
                 py::arg("source_um"), py::arg("target_um"), py::arg("distance_um"),
                 py::arg("density_g_per_cm3"));
-  transport.def("hit_channels", &bound_hit_channels, py::arg("chain"), py::arg("nucleus_radius_um"),
-                py::arg("source_um"), py::arg("distance_um"), py::arg("density_g_per_cm3"));
-  transport.def("single_traversal_histogram", &bound_single_traversal_histogram, py::arg("chain"),
-                py::arg("nucleus_radius_um"), py::arg("source_um"), py::arg("density_g_per_cm3"),
-                py::arg("edge_Gy"));
   transport.def("population_dose", &bound_population_dose, py::arg("x_um"), py::arg("y_um"),
                 py::arg("z_um"), py::arg("shape_um"), py::arg("shape_of"),
                 py::arg("shape_class_um"), py::arg("class_of"), py::arg("time_integrated_activity"),

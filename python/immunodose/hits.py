@@ -6,7 +6,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
@@ -14,17 +14,25 @@ from immunodose import _core
 from immunodose.cells.checks import require_scalar_radii
 from immunodose.data.chains import ChainStructure, chain_structure
 from immunodose.data.nuclides import emissions, nuclide_label
-from immunodose.errors import InputError, did_you_mean
+from immunodose.errors import GeometryError, InputError, did_you_mean
 from immunodose.physics import require_density
 from immunodose.provenance import base_attrs
+from immunodose.rng import RngLike, random_root
 from immunodose.schema import build
-from immunodose.typing import SOURCES, FloatArray, FloatLike
+from immunodose.threads import resolve_threads
+from immunodose.typing import SOURCES, FloatArray, FloatLike, IntArray
 
 if TYPE_CHECKING:
     import xarray as xr
 
 # Columns of the core's hit channels: traversals, P(hit), E[z^k] k = 1..5, sum of single z^2.
 _TRAVERSALS, _HIT, _DOSE, _SQUARE, _SINGLE_SQUARE = 0, 1, 2, 3, 7
+# Scores of a history: traversals, whether it hits, z, sum of single z^2, z^2.
+_N, _HITS, _Z, _SQUARES, _SQUARED_SUM = 0, 1, 2, 3, 4
+
+HitMethod: TypeAlias = Literal["quadrature", "monte_carlo"]
+HIT_METHODS: tuple[HitMethod, ...] = ("quadrature", "monte_carlo")
+_DEFAULT_HISTORIES = 100_000
 
 
 def core_chain(structure: ChainStructure) -> _core.transport.AlphaChain:
@@ -115,9 +123,15 @@ def hit_statistics(
     *,
     cell_radius_um: float,
     nucleus_radius_um: float,
+    nucleus_offset_um: float = 0.0,
     source: str | Sequence[str] = SOURCES,
     retention: Mapping[str, float] | None = None,
     chain: bool = True,
+    method: HitMethod = "quadrature",
+    n_histories: int | None = None,
+    straggling: bool = False,
+    rng: RngLike = None,
+    n_threads: int | None = None,
     specific_energy_Gy: FloatLike | None = None,
     density_g_per_cm3: float = 1.0,
     allow_unusual: bool = False,
@@ -130,14 +144,27 @@ def hit_statistics(
         Name of an alpha emitter (with its chain) or an emissions Dataset.
     cell_radius_um, nucleus_radius_um
         Radii of the cell, 0.5 to 100 um (`allow_unusual` for others).
+    nucleus_offset_um
+        Distance between the centers of nucleus and cell, um; the nucleus must stay inside.
     source
         One or several of nucleus, cytoplasm, membrane (a surface at the cell radius).
     retention
         Progeny -> fraction in [0, 1] that stays at the site of the parent.
     chain
         Whether progeny are included.
+    method
+        "quadrature", or "monte_carlo": decays followed one by one through their chain.
+    n_histories
+        Decays per source for "monte_carlo", >= 1; None takes 100,000.
+    straggling
+        Whether losses and ranges fluctuate ("monte_carlo" only).
+    rng
+        Seed of "monte_carlo": int, SeedSequence, Generator or None; its root is in the attrs.
+    n_threads
+        Threads of "monte_carlo"; the same bits for any number. None takes all CPUs.
     specific_energy_Gy
-        Bin edges of the density, ascending, in Gy; None takes 200 bins up to the largest value.
+        Bin edges of the density, ascending, in Gy; None takes bins of 1 % of the largest single
+        hit up to the largest sum of a chain (20 % beyond it with `straggling`).
     density_g_per_cm3
         Density of the water, 0.2 to 3 (`allow_unusual` for others > 0).
     allow_unusual
@@ -149,17 +176,21 @@ def hit_statistics(
         ``hits_per_decay`` (source) [1]; ``hit_probability_per_decay`` (source) [1], at least one
         hit, chain included; ``frequency_mean_specific_energy``, ``dose_mean_specific_energy``
         (source, per) [Gy], per "traversal" and per "decay" that hits;
-        ``specific_energy_density`` (source, specific_energy) [Gy-1] of a single traversal.
+        ``specific_energy_density`` (source, per, specific_energy) [Gy-1]. With "monte_carlo" each
+        has a partner ``..._stderr``.
 
     Raises
     ------
     InputError
-        For a nuclide without alphas, an unknown source, or edges that do not ascend.
+        For a nuclide without alphas, an unknown source, edges that do not ascend, n_histories
+        below 1, or histories of which none hits.
+    GeometryError
+        For a nucleus that leaves its cell.
 
     Notes
     -----
-    Straight CSDA tracks without straggling; the alphas of one decay and its retained progeny
-    start from one place in independent directions. Eqs. 12-16 of docs/theory/hits.md.
+    Straight CSDA tracks; the alphas of one decay and its retained progeny start from one place
+    in independent directions. Eqs. 12-16c of docs/theory/hits.md.
 
     Examples
     --------
@@ -170,29 +201,26 @@ def hit_statistics(
     """
     require_scalar_radii(cell_radius_um, nucleus_radius_um, allow_unusual=allow_unusual)
     density = require_density(density_g_per_cm3, allow_unusual=allow_unusual)
+    offset = _offset(nucleus_offset_um, cell_radius_um, nucleus_radius_um)
     sources = _sources(source)
+    histories = _histories(method, n_histories, straggling, rng, n_threads)
     chain_of = alpha_chain(nuclide, chain=chain, retention=retention)
     if chain_of is None:
         raise InputError(f"{nuclide!r} emits no alpha particles, so it has no alpha hits.")
-    cell = _HitCell(chain_of, cell_radius_um, nucleus_radius_um, density)
-    channels = np.array([cell.channels(name) for name in sources])
-    edges = _edges(specific_energy_Gy, channels)
-    density_of_z = np.array([cell.histogram(name, edges) for name in sources])
-    density_of_z /= channels[:, [_TRAVERSALS]] * np.diff(edges)
-    dose = channels[:, _DOSE]
+    cell = _HitCell(chain_of, float(cell_radius_um), float(nucleus_radius_um), offset, density)
+    edges = _edges(specific_energy_Gy, cell, margin=1.2 if straggling else 1.0)
+    columns = [
+        cell.quadrature(name, edges)
+        if histories is None
+        else cell.monte_carlo(name, edges, histories)
+        for name in sources
+    ]
+    tracks = "straggling" if straggling else "no straggling"
+    drawn = {} if histories is None else {"n_histories": histories.count, "rng": histories.root}
     return build(
         {
-            "hits_per_decay": (("source",), channels[:, _TRAVERSALS]),
-            "hit_probability_per_decay": (("source",), channels[:, _HIT]),
-            "frequency_mean_specific_energy": (
-                ("source", "per"),
-                np.stack([dose / channels[:, _TRAVERSALS], dose / channels[:, _HIT]], axis=1),
-            ),
-            "dose_mean_specific_energy": (
-                ("source", "per"),
-                np.stack([channels[:, _SINGLE_SQUARE] / dose, channels[:, _SQUARE] / dose], axis=1),
-            ),
-            "specific_energy_density": (("source", "specific_energy"), density_of_z),
+            name: (_DIMS[name.removesuffix("_stderr")], np.stack([c[name] for c in columns]))
+            for name in columns[0]
         },
         coords={
             "source": list(sources),
@@ -203,10 +231,30 @@ def hit_statistics(
             nuclide=nuclide_label(nuclide),
             cell_radius_um=float(cell_radius_um),
             nucleus_radius_um=float(nucleus_radius_um),
+            nucleus_offset_um=offset,
             density_g_per_cm3=density,
-            model="straight CSDA alpha tracks, ICRU 90 stopping power, no straggling",
+            method=method,
+            model=f"straight CSDA alpha tracks, ICRU 90 stopping power, {tracks}",
+            **drawn,
         ),
     )
+
+
+_DIMS: dict[str, tuple[str, ...]] = {
+    "hits_per_decay": ("source",),
+    "hit_probability_per_decay": ("source",),
+    "frequency_mean_specific_energy": ("source", "per"),
+    "dose_mean_specific_energy": ("source", "per"),
+    "specific_energy_density": ("source", "per", "specific_energy"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Histories:
+    count: int
+    straggling: bool
+    root: int
+    n_threads: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,36 +262,173 @@ class _HitCell:
     chain: _core.transport.AlphaChain
     cell_radius_um: float
     nucleus_radius_um: float
+    nucleus_offset_um: float
     density_g_per_cm3: float
 
-    def _region(self, source: str) -> tuple[float, float]:
+    def largest_Gy(self) -> tuple[float, float]:
+        """Largest specific energy of a traversal and of a decay."""
+        single, decay = _core.transport.largest_specific_energy(
+            chain=self.chain,
+            nucleus_radius_um=self.nucleus_radius_um,
+            density_g_per_cm3=self.density_g_per_cm3,
+        )
+        return single, decay
+
+    def _place(self, source: str) -> tuple[tuple[float, float], float, float]:
+        """Radii of the source, distance of its center from the nucleus, radius of its hole."""
+        cell, nucleus = self.cell_radius_um, self.nucleus_radius_um
         return {
-            "nucleus": (0.0, self.nucleus_radius_um),
-            "cytoplasm": (self.nucleus_radius_um, self.cell_radius_um),
-            "membrane": (self.cell_radius_um, self.cell_radius_um),
+            "nucleus": ((0.0, nucleus), 0.0, 0.0),
+            "cytoplasm": ((0.0, cell), self.nucleus_offset_um, nucleus),
+            "membrane": ((cell, cell), self.nucleus_offset_um, 0.0),
         }[source]
 
-    def channels(self, source: str) -> FloatArray:
-        """Hit channels per decay in a compartment of the own cell."""
-        rows = _core.transport.hit_channels(
+    def quadrature(self, source: str, edge_Gy: FloatArray) -> dict[str, FloatArray]:
+        """Results of one source by quadrature."""
+        region, distance, hole = self._place(source)
+        channels = _core.transport.hit_channels(
             chain=self.chain,
             nucleus_radius_um=self.nucleus_radius_um,
-            source_um=self._region(source),
-            distance_um=np.zeros(1),
+            source_um=region,
+            distance_um=np.array([distance]),
             density_g_per_cm3=self.density_g_per_cm3,
-        )
-        first: FloatArray = rows[0]
-        return first
+            hole_um=hole,
+        )[0]
+        histograms = [
+            function(
+                chain=self.chain,
+                nucleus_radius_um=self.nucleus_radius_um,
+                source_um=region,
+                density_g_per_cm3=self.density_g_per_cm3,
+                edge_Gy=edge_Gy,
+                distance_um=distance,
+                hole_um=hole,
+            )
+            for function in (
+                _core.transport.single_traversal_histogram,
+                _core.transport.decay_histogram,
+            )
+        ]
+        events = channels[[_TRAVERSALS, _HIT]]
+        dose = channels[_DOSE]
+        return {
+            "hits_per_decay": channels[_TRAVERSALS],
+            "hit_probability_per_decay": channels[_HIT],
+            "frequency_mean_specific_energy": dose / events,
+            "dose_mean_specific_energy": channels[[_SINGLE_SQUARE, _SQUARE]] / dose,
+            "specific_energy_density": np.stack(histograms) / events[:, None] / np.diff(edge_Gy),
+        }
 
-    def histogram(self, source: str, edge_Gy: FloatArray) -> FloatArray:
-        """Traversals per decay in bins of the specific energy."""
-        return _core.transport.single_traversal_histogram(
+    def monte_carlo(
+        self, source: str, edge_Gy: FloatArray, histories: _Histories
+    ) -> dict[str, FloatArray]:
+        """Results of one source by histories, with standard errors."""
+        region, distance, hole = self._place(source)
+        sums, products, counts = _core.transport.hit_histories(
             chain=self.chain,
             nucleus_radius_um=self.nucleus_radius_um,
-            source_um=self._region(source),
+            source_um=region,
+            distance_um=distance,
+            hole_um=hole,
             density_g_per_cm3=self.density_g_per_cm3,
             edge_Gy=edge_Gy,
+            root=histories.root,
+            # Numbers of their own for each source, whichever are asked for.
+            first_history=SOURCES.index(source) << 48,
+            n_histories=histories.count,
+            straggling=histories.straggling,
+            n_threads=histories.n_threads,
         )
+        if sums[_N] == 0.0:
+            raise InputError(
+                f"none of n_histories={histories.count} decays in the {source} hits the nucleus, "
+                "so there is no mean of hits. Give more histories, or method='quadrature'."
+            )
+        return _sampled(sums, products, counts, np.diff(edge_Gy), histories.count)
+
+
+def _sampled(
+    sums: FloatArray, products: FloatArray, counts: IntArray, width_Gy: FloatArray, n: int
+) -> dict[str, FloatArray]:
+    """Means and standard errors of scores per history (Eq. 16b, docs/theory/hits.md)."""
+
+    def ratio(top: int, bottom: int) -> tuple[float, float]:
+        # Error of a ratio of sums, to first order in the errors.
+        value = sums[top] / sums[bottom]
+        spread = (
+            products[top, top]
+            - 2.0 * value * products[top, bottom]
+            + value**2 * products[bottom, bottom]
+        )
+        return value, np.sqrt(max(0.0, spread)) / sums[bottom]
+
+    frequency = np.array([ratio(_Z, _N), ratio(_Z, _HITS)])
+    dose = np.array([ratio(_SQUARES, _Z), ratio(_SQUARED_SUM, _Z)])
+    mean = sums[[_N, _HITS]] / n
+    variance = np.maximum(0.0, products[[_N, _HITS], [_N, _HITS]] / n - mean**2)
+    error = np.sqrt(variance / n)
+    traversals, squared, times_n, decays = counts.astype(np.float64)
+    share = np.stack([traversals / sums[_N], decays / sums[_HITS]])
+    spread = np.stack(
+        [
+            squared - 2.0 * share[0] * times_n + share[0] ** 2 * products[_N, _N],
+            decays * (1.0 - share[1]),
+        ]
+    )
+    share_error = np.sqrt(np.maximum(0.0, spread)) / sums[[_N, _HITS]][:, None]
+    return {
+        "hits_per_decay": mean[0],
+        "hit_probability_per_decay": mean[1],
+        "frequency_mean_specific_energy": frequency[:, 0],
+        "dose_mean_specific_energy": dose[:, 0],
+        "specific_energy_density": share / width_Gy,
+        "hits_per_decay_stderr": error[0],
+        "hit_probability_per_decay_stderr": error[1],
+        "frequency_mean_specific_energy_stderr": frequency[:, 1],
+        "dose_mean_specific_energy_stderr": dose[:, 1],
+        "specific_energy_density_stderr": share_error / width_Gy,
+    }
+
+
+def _histories(
+    method: str, n_histories: int | None, straggling: bool, rng: RngLike, n_threads: int | None
+) -> _Histories | None:
+    if method not in HIT_METHODS:
+        raise InputError(
+            f"unknown method={method!r} (available: {', '.join(HIT_METHODS)})."
+            f"{did_you_mean(method, HIT_METHODS)}"
+        )
+    threads = resolve_threads(n_threads)
+    if method == "quadrature":
+        given = {"n_histories": n_histories, "rng": rng, "straggling": straggling or None}
+        idle = [name for name, value in given.items() if value is not None]
+        if idle:
+            raise InputError(
+                f"{', '.join(idle)} has no effect with method='quadrature'. "
+                "Leave it out, or give method='monte_carlo'."
+            )
+        return None
+    count = _DEFAULT_HISTORIES if n_histories is None else n_histories
+    whole = isinstance(count, (int, np.integer)) and not isinstance(count, bool)
+    if not (whole and 1 <= count < 1 << 48):
+        raise InputError(f"invalid n_histories={count!r} (allowed: an int >= 1, below 2**48).")
+    return _Histories(int(count), bool(straggling), random_root(rng), threads)
+
+
+def _offset(nucleus_offset_um: float, cell_radius_um: float, nucleus_radius_um: float) -> float:
+    number = isinstance(nucleus_offset_um, (int, float, np.integer, np.floating))
+    if not (number and np.isfinite(nucleus_offset_um) and nucleus_offset_um >= 0.0):
+        raise InputError(
+            f"invalid nucleus_offset_um={nucleus_offset_um!r} (allowed: finite, >= 0 um)."
+        )
+    room = float(cell_radius_um) - float(nucleus_radius_um)
+    if nucleus_offset_um > room * (1.0 + 1e-12):
+        raise GeometryError(
+            f"nucleus_offset_um={nucleus_offset_um:g} moves the nucleus (radius "
+            f"{nucleus_radius_um:g} um) out of its cell (radius {cell_radius_um:g} um). "
+            f"Give at most {room:g} um."
+        )
+    return float(nucleus_offset_um)
 
 
 def _sources(source: str | Sequence[str]) -> tuple[str, ...]:
@@ -259,11 +444,12 @@ def _sources(source: str | Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _edges(specific_energy_Gy: FloatLike | None, channels: FloatArray) -> FloatArray:
+def _edges(specific_energy_Gy: FloatLike | None, cell: _HitCell, *, margin: float) -> FloatArray:
     if specific_energy_Gy is None:
-        # No single traversal imparts more than the stopped track; 4 dose means hold all of it.
-        largest = 4.0 * float(np.max(channels[:, _SINGLE_SQUARE] / channels[:, _DOSE]))
-        return np.linspace(0.0, largest, 201)
+        single, decay = cell.largest_Gy()
+        n_bins = int(np.ceil(100.0 * margin * decay / single - 1e-9))
+        automatic: FloatArray = np.linspace(0.0, 0.01 * n_bins * single, n_bins + 1)
+        return automatic
     edges = np.asarray(specific_energy_Gy, dtype=np.float64)
     if edges.ndim != 1 or edges.size < 2 or not np.all(np.isfinite(edges)):
         raise InputError("specific_energy_Gy must hold at least two finite edges in Gy.")

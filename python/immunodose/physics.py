@@ -11,14 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from immunodose import _core
 from immunodose.data.nuclides import (
     emissions,
     named_emissions,
     nuclide_label,
     progeny_warning,
 )
+from immunodose.emission_kernels import (
+    KernelMaker,
+    RadialKernel,
+    mird_kernel,
+    transported_kernel,
+)
 from immunodose.errors import InputError, UnitError, ValidityWarning, did_you_mean
+from immunodose.kernels import shipped_kernels
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
 from immunodose.typing import EMISSIONS, Emission, FloatArray, FloatLike, Physics
@@ -27,46 +33,37 @@ from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3
 if TYPE_CHECKING:
     import xarray as xr
 
-PHYSICS: tuple[Physics, ...] = ("mird",)
+PHYSICS: tuple[Physics, ...] = ("kernel", "mird")
+DEFAULT_PHYSICS: Physics = "kernel"
 
 _LEFT_OUT = ("progeny_energy_left_out_keV", "progeny_energy_left_out_share")
 
 # The stopping powers are those of liquid water, scaled by density.
 _PLAUSIBLE_G_PER_CM3 = (0.2, 3.0)
 
-# The straight-track model transports these and leaves the others out (docs/theory/physics.md).
-_MIRD_SLOWING: dict[Emission, str] = {
-    "alpha": "alpha",
-    "beta": "electron_cole",
-    "auger_ce": "electron_cole",
-}
+_MAKERS: dict[Physics, KernelMaker] = {"kernel": transported_kernel, "mird": mird_kernel}
 _ELECTRONS: tuple[Emission, ...] = ("beta", "auger_ce")
-# Cole's range-energy relation holds above; below it is a convention (docs/theory/physics.md, 4).
-_LOWEST_ELECTRON_KEV = 0.6
-_TOLERATED_FRACTION = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class RadialKernel:
-    """Energy (keV per decay) deposited between consecutive radii (um) around a decay."""
-
-    edge_um: FloatArray
-    energy_keV: FloatArray
-
-    @property
-    def reach_um(self) -> float:
-        """Radius beyond which nothing is deposited."""
-        return float(self.edge_um[-1])
+# Shares of the electron energy outside the tables of a model that pass without a warning.
+_TOLERATED_BELOW = 0.05
+_TOLERATED_ABOVE = 0.01
+_NOTES: dict[Physics, str] = {
+    "kernel": (
+        "dose-point kernels of the package's own Monte Carlo for electrons, straight alphas with "
+        "energy straggling, photons to 1 mm, recoils absorbed at the decay"
+    ),
+    "mird": "straight CSDA tracks; recoils and photons not transported, see energy_not_scored",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class PhysicsModel:
     """Kernels of one nuclide under one transport model.
 
-    `kernels` has the emission classes that the model transports; `emitted_keV` and
-    `not_scored_keV` are mean energies per decay of every class; `left_out` has the attributes of
-    the emissions that tell which progeny are not among them. `low_electron_fraction` is the share
-    of the electron energy that comes with electrons below 0.6 keV.
+    `kernels` has the emission classes that the model transports; `emitted_keV`, `not_scored_keV`
+    (not transported) and `escaped_keV` (bremsstrahlung, photons beyond 1 mm) are mean energies per
+    decay of every class; `left_out` has the attributes of the emissions that tell which progeny
+    are not among them. `low_electron_fraction` and `high_electron_fraction` are the shares of the
+    electron energy outside the tables of the model.
     """
 
     nuclide: str
@@ -75,16 +72,25 @@ class PhysicsModel:
     kernels: Mapping[Emission, RadialKernel]
     emitted_keV: Mapping[Emission, float]
     not_scored_keV: Mapping[Emission, float]
+    escaped_keV: Mapping[Emission, float]
     left_out: Mapping[str, Any]
     low_electron_fraction: float
+    high_electron_fraction: float
+
+    @property
+    def lowest_electron_keV(self) -> float:
+        """Energy below which an electron counts in `low_electron_fraction`."""
+        return 0.6 if self.physics == "mird" else float(shipped_kernels().energy_keV[0])
 
 
 def require_physics(physics: str | None) -> Physics:
-    """Return the model's name, or raise InputError: there is no default model yet."""
+    """Return the name of a deterministic model (None: "kernel"), or raise InputError."""
     if physics is None:
+        return DEFAULT_PHYSICS
+    if physics == "monte_carlo":
         raise InputError(
-            "physics is not given (there is no default transport model yet). "
-            "Give physics='mird': straight CSDA tracks, as in the MIRD cellular tables."
+            "physics='monte_carlo' belongs to s_values. For cells use absorbed_dose(..., "
+            "method='monte_carlo'); kernels come from the same transport: physics='kernel'."
         )
     if physics not in PHYSICS:
         raise InputError(
@@ -155,24 +161,25 @@ def _model(table: xr.Dataset, physics: Physics, density_g_per_cm3: float) -> Phy
     kernels: dict[Emission, RadialKernel] = {}
     emitted: dict[Emission, float] = {}
     not_scored: dict[Emission, float] = {}
+    escaped: dict[Emission, float] = {}
+    below = above = electrons_keV = 0.0
     for emission in EMISSIONS:
         own = classes == emission
         emitted[emission] = float(np.sum(energy[own] * yields[own]))
-        slowing = _MIRD_SLOWING.get(emission)
-        not_scored[emission] = emitted[emission] if slowing is None else 0.0
-        if slowing is None or emitted[emission] == 0.0:
+        not_scored[emission] = escaped[emission] = 0.0
+        if emitted[emission] == 0.0:
             continue
-        edge, deposited = _core.physics.csda_kernel(
-            energy_keV=energy[own],
-            yield_per_decay=yields[own],
-            alpha=slowing == "alpha",
-            density_g_per_cm3=density_g_per_cm3,
-        )
-        kernels[emission] = RadialKernel(edge, deposited)
+        made = _MAKERS[physics](emission, energy[own], yields[own], density_g_per_cm3)
+        if made.kernel is None:
+            not_scored[emission] = emitted[emission]
+        else:
+            kernels[emission] = made.kernel
+        escaped[emission] = made.escaped_keV
+        if emission in _ELECTRONS:
+            electrons_keV += emitted[emission]
+            below += made.below_tables_keV
+            above += made.above_tables_keV
     label = nuclide_label(table)
-    electron = np.isin(classes, _ELECTRONS)
-    low = electron & (energy < _LOWEST_ELECTRON_KEV)
-    total_keV = float(np.sum((energy * yields)[electron]))
     return PhysicsModel(
         nuclide=label,
         physics=physics,
@@ -180,22 +187,34 @@ def _model(table: xr.Dataset, physics: Physics, density_g_per_cm3: float) -> Phy
         kernels=kernels,
         emitted_keV=emitted,
         not_scored_keV=not_scored,
+        escaped_keV=escaped,
         left_out={"nuclide": label, **{k: table.attrs[k] for k in _LEFT_OUT if k in table.attrs}},
-        low_electron_fraction=(
-            float(np.sum((energy * yields)[low])) / total_keV if total_keV > 0.0 else 0.0
-        ),
+        low_electron_fraction=below / electrons_keV if electrons_keV > 0.0 else 0.0,
+        high_electron_fraction=above / electrons_keV if electrons_keV > 0.0 else 0.0,
     )
 
 
-def warn_of_low_electrons(model: PhysicsModel) -> None:
-    """Warn if more than 5 % of the electron energy lies where the range relation is a guess."""
-    if model.low_electron_fraction > _TOLERATED_FRACTION:
+def warn_of_electrons(model: PhysicsModel) -> None:
+    """Warn if much of the electron energy lies outside the tables of the model."""
+    low = model.low_electron_fraction
+    if low > _TOLERATED_BELOW:
+        why = (
+            "where the range-energy relation of physics='mird' is a convention and tracks (under "
+            "40 nm) are not straight"
+            if model.physics == "mird"
+            else "below the tables of physics='kernel', where they are absorbed within a few nm"
+        )
         warnings.warn(
-            f"{model.low_electron_fraction:.0%} of the electron energy of {model.nuclide} comes "
-            f"with electrons below {_LOWEST_ELECTRON_KEV} keV, where the range-energy relation of "
-            f"physics={model.physics!r} is a convention and tracks (under 40 nm) are not straight. "
-            "Doses to whole nuclei and cells are little affected, those across a membrane and "
-            "within 0.1 um of the decay are.",
+            f"{low:.0%} of the electron energy of {model.nuclide} comes with electrons below "
+            f"{model.lowest_electron_keV:g} keV, {why}. Doses to whole nuclei and cells are little "
+            "affected, those across a membrane and within 0.1 um of the decay are.",
+            ValidityWarning,
+            stacklevel=3,
+        )
+    if model.high_electron_fraction > _TOLERATED_ABOVE:
+        warnings.warn(
+            f"{model.high_electron_fraction:.1%} of the electron energy of {model.nuclide} comes "
+            "with electrons above the tables (3000 keV): they have the scaled kernel of 3000 keV.",
             ValidityWarning,
             stacklevel=3,
         )
@@ -219,7 +238,8 @@ def point_kernel(
     radius_um
         Radii > 0 in um, strictly ascending; None takes the model's own bin edges.
     physics
-        Transport model; "mird" is the only one so far and there is no default.
+        "kernel" (the default): scattered electrons, straggled alphas, photons to 1 mm, recoils at
+        the decay. "mird": straight CSDA tracks of alphas and electrons, as in the MIRD tables.
     chain
         Whether progeny are included.
     retention
@@ -232,7 +252,9 @@ def point_kernel(
     Dataset
         ``energy_fraction_within`` (radius, emission) [1], of the emitted energy;
         ``dose_kernel`` (radius, emission) [Gy], per decay, mean over the bin that holds the
-        radius; ``energy_per_decay``, ``energy_not_scored`` (emission) [keV].
+        radius; ``energy_per_decay``, ``energy_not_scored``, ``energy_escaped`` (emission) [keV]:
+        emitted, of classes that the model does not transport, and leaving (bremsstrahlung, photons
+        beyond 1 mm).
 
     Raises
     ------
@@ -248,13 +270,14 @@ def point_kernel(
 
     Notes
     -----
-    Eq. 6 of docs/theory/physics.md. Classes that the model does not transport are zero. The
-    attribute ``electron_energy_fraction_below_600_eV`` warns above 5 %: the range relation of
-    `mird` is a convention there.
+    `kernel`: Eqs. K1-K6 of docs/theory/kernels.md. `mird`: Eq. 6 of docs/theory/physics.md;
+    classes that it does not transport are zero. The attributes
+    ``electron_energy_fraction_below_tables`` (0.1 keV; 0.6 keV for `mird`) and
+    ``electron_energy_fraction_above_tables`` (3000 keV) warn above 5 % and 1 %.
 
     Examples
     --------
-    >>> kernel = point_kernel("Lu-177", radius_um=[10.0, 2000.0], physics="mird")
+    >>> kernel = point_kernel("Lu-177", radius_um=[10.0, 2000.0])
     >>> kernel["energy_fraction_within"].sel(emission="beta").values.round(3)
     array([0.04, 1.  ])
     """
@@ -265,7 +288,7 @@ def point_kernel(
         retention=retention,
         density_g_per_cm3=density_g_per_cm3,
     )
-    warn_of_low_electrons(model)
+    warn_of_electrons(model)
     radius = _radii(radius_um, model)
     within = np.zeros((radius.size, len(EMISSIONS)))
     dose = np.zeros_like(within)
@@ -330,6 +353,10 @@ def energy_variables(
             ("emission",),
             np.array([model.not_scored_keV[emission] for emission in EMISSIONS]),
         ),
+        "energy_escaped": (
+            ("emission",),
+            np.array([model.escaped_keV[emission] for emission in EMISSIONS]),
+        ),
     }
 
 
@@ -339,8 +366,7 @@ def model_attrs(model: PhysicsModel) -> dict[str, object]:
         **model.left_out,
         physics=model.physics,
         density_g_per_cm3=model.density_g_per_cm3,
-        electron_energy_fraction_below_600_eV=model.low_electron_fraction,
-        physics_note=(
-            "straight CSDA tracks; recoils and photons not transported, see energy_not_scored"
-        ),
+        electron_energy_fraction_below_tables=model.low_electron_fraction,
+        electron_energy_fraction_above_tables=model.high_electron_fraction,
+        physics_note=_NOTES[model.physics],
     )

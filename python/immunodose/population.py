@@ -22,7 +22,7 @@ from immunodose.physics import (
     physics_model,
     require_density,
     require_physics,
-    warn_of_low_electrons,
+    warn_of_electrons,
 )
 from immunodose.population_inputs import (
     DTYPES,
@@ -184,8 +184,8 @@ def absorbed_dose(
     space outside the cells. Distances are interpolated in tables good to 1e-4. Cells of more
     than 12 different shapes share tables for the cross-dose (self-doses stay exact): the
     attribute ``cross_dose_class_spread`` is the largest relative distance of radii to the class;
-    above 0.1 it warns. ``electron_energy_fraction_below_600_eV`` (JSON, by nuclide) warns above
-    5 %: the electron ranges of `mird` are a convention there (docs/theory/physics.md, 4).
+    above 0.1 it warns. ``electron_energy_fraction_below_tables`` and ``..._above_tables`` (JSON,
+    by nuclide) are as in `point_kernel`.
 
     Examples
     --------
@@ -267,7 +267,7 @@ def _by_kernel(
         for row in rows
     ]
     for model in {agent.model.nuclide: agent.model for agent in agents}.values():
-        warn_of_low_electrons(model)
+        warn_of_electrons(model)
     _warn_of_class_spread(shapes.class_spread)
     result = _dose_dataset(cells, agents, kept, targets, dtype)
     result.attrs = _attrs(
@@ -414,9 +414,17 @@ def _attrs(cells: xr.Dataset, agents: Sequence[_AgentDose], **stated: Any) -> di
         name: {emission: keV for emission, keV in model.not_scored_keV.items() if keV > 0.0}
         for name, model in zip(names, models, strict=True)
     }
-    low = {name: model.low_electron_fraction for name, model in zip(names, models, strict=True)}
+    by_name = dict(zip(names, models, strict=True))
+    escaped = {
+        name: {emission: keV for emission, keV in model.escaped_keV.items() if keV > 0.0}
+        for name, model in by_name.items()
+    }
+    low = {name: model.low_electron_fraction for name, model in by_name.items()}
+    high = {name: model.high_electron_fraction for name, model in by_name.items()}
     return base_attrs(
         energy_not_scored_keV_per_decay=json.dumps(not_scored),
-        electron_energy_fraction_below_600_eV=json.dumps(low),
+        energy_escaped_keV_per_decay=json.dumps(escaped),
+        electron_energy_fraction_below_tables=json.dumps(low),
+        electron_energy_fraction_above_tables=json.dumps(high),
         **stated,
     )

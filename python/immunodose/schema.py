@@ -71,6 +71,17 @@ VARIABLES: dict[str, Variable] = {
     "energy_not_scored": Variable(
         "keV", "mean energy per decay that this physics model does not transport", ("emission",)
     ),
+    "s_value_stderr": Variable(
+        "Gy Bq-1 s-1",
+        "standard error of the absorbed dose to the target per decay in the source",
+        ("target", "source", "distance", "emission"),
+    ),
+    "energy_escaped": Variable(
+        "keV", "mean energy per decay that photons carry out of the world", ("emission",)
+    ),
+    "energy_escaped_stderr": Variable(
+        "keV", "standard error of the mean escaped energy per decay", ("emission",)
+    ),
     "energy_fraction_within": Variable(
         "1", "fraction of the emitted energy deposited within the radius", ("radius", "emission")
     ),
@@ -88,8 +99,23 @@ VARIABLES: dict[str, Variable] = {
     "dose_mean_specific_energy": Variable("Gy", "dose-mean specific energy", ("source", "per")),
     "specific_energy_density": Variable(
         "Gy-1",
-        "probability density of the specific energy of one traversal",
-        ("source", "specific_energy"),
+        "probability density of the specific energy of one traversal or of one decay that hits",
+        ("source", "per", "specific_energy"),
+    ),
+    "hits_per_decay_stderr": Variable("1", "standard error of hits_per_decay", ("source",)),
+    "hit_probability_per_decay_stderr": Variable(
+        "1", "standard error of hit_probability_per_decay", ("source",)
+    ),
+    "frequency_mean_specific_energy_stderr": Variable(
+        "Gy", "standard error of frequency_mean_specific_energy", ("source", "per")
+    ),
+    "dose_mean_specific_energy_stderr": Variable(
+        "Gy", "standard error of dose_mean_specific_energy", ("source", "per")
+    ),
+    "specific_energy_density_stderr": Variable(
+        "Gy-1",
+        "standard error of specific_energy_density",
+        ("source", "per", "specific_energy"),
     ),
     "hit_mean": Variable("1", "expected alpha traversals of the nucleus", ("arm", "cell")),
     "hit_decay_moment": Variable(

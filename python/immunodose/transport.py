@@ -5,11 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
 from immunodose import _core
+from immunodose.cell_monte_carlo import (
+    MonteCarloOptions,
+    monte_carlo_s_values,
+    refuse_monte_carlo_options,
+)
 from immunodose.cells.checks import as_numbers, require_scalar_radii
 from immunodose.errors import GeometryError, InputError, UnitError
 from immunodose.physics import (
@@ -18,7 +23,7 @@ from immunodose.physics import (
     model_attrs,
     physics_model,
     require_physics,
-    warn_of_low_electrons,
+    warn_of_electrons,
 )
 from immunodose.schema import build
 from immunodose.typing import EMISSIONS, TARGETS, FloatArray, FloatLike, Physics
@@ -51,8 +56,8 @@ class _Cell:
 def s_values(
     nuclide: str | xr.Dataset,
     *,
-    cell_radius_um: float,
-    nucleus_radius_um: float,
+    cell_radius_um: float | None = None,
+    nucleus_radius_um: float | None = None,
     distance_um: FloatLike = 0.0,
     source_cell_radius_um: float | None = None,
     source_nucleus_radius_um: float | None = None,
@@ -62,6 +67,7 @@ def s_values(
     physics: Physics | None = None,
     density_g_per_cm3: float = 1.0,
     allow_unusual: bool = False,
+    **monte_carlo: Unpack[MonteCarloOptions],
 ) -> xr.Dataset:
     """Return S values between the compartments of one cell or of two cells.
 
@@ -84,18 +90,26 @@ def s_values(
     chain
         Whether progeny are included.
     physics
-        "mird": straight CSDA tracks. There is no default yet.
+        "mird": straight CSDA tracks; "monte_carlo": every emission followed, history by history.
+        There is no default yet.
     density_g_per_cm3
         Density of the water, 0.2 to 3 (`allow_unusual` for others > 0).
     allow_unusual
         Whether radii outside 0.5 to 100 um, or such a density, pass.
+    **monte_carlo
+        Of `physics="monte_carlo"` only: `n_histories` of each source and emission class (64 or
+        more; default 100,000), `rng`, `n_threads`, `electron_mode` ("condensed", the default, or
+        "detailed": every collision), `nucleus_offset_um` (along x, or a vector),
+        `cell_semi_axes_um` and `nucleus_semi_axes_um` (x, y, z, in place of the radii),
+        `world_radius_um` beyond which photons escape (default 1e5), `alpha_straggling`.
 
     Returns
     -------
     Dataset
         ``s_value`` (target, source, distance, emission) [Gy Bq-1 s-1], that is Gy per decay; the
         membrane target is NaN where the membrane has no thickness. ``energy_per_decay`` and
-        ``energy_not_scored`` (emission) [keV].
+        ``energy_not_scored`` (emission) [keV]. Monte Carlo adds ``s_value_stderr`` (NaN where
+        undefined), ``energy_escaped`` and ``energy_escaped_stderr`` (emission) [keV].
 
     Raises
     ------
@@ -109,11 +123,13 @@ def s_values(
     Warns
     -----
     ValidityWarning
-        If `chain=False` leaves out energy of progeny.
+        If `chain=False` leaves out energy of progeny, or 0.1 % of the energy of a class lies above
+        the Monte Carlo transport (electrons and photons 3000 keV, alphas 12000 keV).
 
     Notes
     -----
-    One-dimensional integral of kernel times overlap, exact but for the kernel's bins: Eq. 7 of
+    The Monte Carlo model is that of docs/theory/single_cell_monte_carlo.md; the others are a
+    one-dimensional integral of kernel times overlap, exact but for the kernel's bins: Eq. 7 of
     docs/theory/transport.md. `mird` transports neither photons nor recoils; see
     ``energy_not_scored``. The attribute ``electron_energy_fraction_below_600_eV`` warns above 5 %:
     the range relation is a convention there.
@@ -128,6 +144,22 @@ def s_values(
     >>> f"{float(s.s_value.sel(target='nucleus', source='membrane', distance=0).sum()):.2e}"
     '1.75e-04'
     """
+    if physics == "monte_carlo":
+        return monte_carlo_s_values(
+            nuclide,
+            radii_um=(cell_radius_um, nucleus_radius_um),
+            source_radii_um=(source_cell_radius_um, source_nucleus_radius_um),
+            distance_um=distance_um,
+            membrane_um=effective_membrane_um(physics, membrane_thickness_nm),
+            retention=retention,
+            chain=chain,
+            density_g_per_cm3=density_g_per_cm3,
+            allow_unusual=allow_unusual,
+            options=monte_carlo,
+        )
+    refuse_monte_carlo_options(monte_carlo, physics)
+    if cell_radius_um is None or nucleus_radius_um is None:
+        raise InputError("give cell_radius_um and nucleus_radius_um in um (one is missing).")
     model = physics_model(
         nuclide,
         physics=require_physics(physics),
@@ -136,7 +168,7 @@ def s_values(
         density_g_per_cm3=density_g_per_cm3,
         allow_unusual=allow_unusual,
     )
-    warn_of_low_electrons(model)
+    warn_of_electrons(model)
     return _s_values(
         model,
         radii_um=(cell_radius_um, nucleus_radius_um),
@@ -150,8 +182,8 @@ def s_values(
 def s_values_alpha(
     energy_keV: float,
     *,
-    cell_radius_um: float,
-    nucleus_radius_um: float,
+    cell_radius_um: float | None = None,
+    nucleus_radius_um: float | None = None,
     distance_um: FloatLike = 0.0,
     source_cell_radius_um: float | None = None,
     source_nucleus_radius_um: float | None = None,
@@ -159,6 +191,7 @@ def s_values_alpha(
     physics: Physics | None = None,
     density_g_per_cm3: float = 1.0,
     allow_unusual: bool = False,
+    **monte_carlo: Unpack[MonteCarloOptions],
 ) -> xr.Dataset:
     """Return S values of one alpha particle of `energy_keV` (1 to 12000 keV) per decay.
 
@@ -182,14 +215,15 @@ def s_values_alpha(
         physics=physics,
         density_g_per_cm3=density_g_per_cm3,
         allow_unusual=allow_unusual,
+        **monte_carlo,
     )
 
 
 def s_values_electron(
     energy_keV: float,
     *,
-    cell_radius_um: float,
-    nucleus_radius_um: float,
+    cell_radius_um: float | None = None,
+    nucleus_radius_um: float | None = None,
     distance_um: FloatLike = 0.0,
     source_cell_radius_um: float | None = None,
     source_nucleus_radius_um: float | None = None,
@@ -197,6 +231,7 @@ def s_values_electron(
     physics: Physics | None = None,
     density_g_per_cm3: float = 1.0,
     allow_unusual: bool = False,
+    **monte_carlo: Unpack[MonteCarloOptions],
 ) -> xr.Dataset:
     """Return S values of one electron of `energy_keV` (0.03 to 3000 keV) per decay.
 
@@ -220,6 +255,7 @@ def s_values_electron(
         physics=physics,
         density_g_per_cm3=density_g_per_cm3,
         allow_unusual=allow_unusual,
+        **monte_carlo,
     )
 
 

@@ -16,7 +16,7 @@ Attrs: TypeAlias = dict[str, Any]
 Target: TypeAlias = Literal["nucleus", "cytoplasm", "membrane", "cell"]
 Source: TypeAlias = Literal["nucleus", "cytoplasm", "membrane", "cell"]
 Emission: TypeAlias = Literal["alpha", "recoil", "beta", "auger_ce", "photon"]
-Physics: TypeAlias = Literal["mird", "monte_carlo"]
+Physics: TypeAlias = Literal["kernel", "mird", "monte_carlo"]
 
 TARGETS: tuple[Target, ...] = ("nucleus", "cytoplasm", "membrane", "cell")
 SOURCES: tuple[Source, ...] = ("nucleus", "cytoplasm", "membrane")

@@ -315,7 +315,7 @@ def test_models_of_named_nuclides_are_cached() -> None:
     assert physics_model("Lu-177", physics="mird") is physics_model("Lu-177", physics="mird")
 
 
-LOW = "electron_energy_fraction_below_600_eV"
+LOW = "electron_energy_fraction_below_tables"
 
 
 @pytest.mark.parametrize(("energy_keV", "fraction"), [(0.59, 1.0), (0.61, 0.0)])

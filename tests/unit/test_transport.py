@@ -283,15 +283,32 @@ def test_density_of_single_hits_is_normalized_and_has_the_means() -> None:
     z = out.specific_energy.values
     width = z[1] - z[0]
     for source in out.source.values:
-        f1 = out.specific_energy_density.sel(source=source).values
-        single = out.sel(source=source, per="traversal")
-        mean = float(single.frequency_mean_specific_energy)
-        np.testing.assert_allclose((f1 * width).sum(), 1.0, rtol=1e-3)
-        np.testing.assert_allclose((f1 * z * width).sum(), mean, rtol=5e-3)
-        np.testing.assert_allclose(
-            (f1 * z**2 * width).sum() / (f1 * z * width).sum(),
-            float(single.dose_mean_specific_energy), rtol=5e-3,
-        )  # fmt: skip
+        for per in ("traversal", "decay"):
+            row = out.sel(source=source, per=per)
+            density = row.specific_energy_density.values
+            mean = float(row.frequency_mean_specific_energy)
+            np.testing.assert_allclose((density * width).sum(), 1.0, rtol=1e-3)
+            np.testing.assert_allclose((density * z * width).sum(), mean, rtol=2e-3)
+            np.testing.assert_allclose(
+                (density * z**2 * width).sum() / (density * z * width).sum(),
+                float(row.dose_mean_specific_energy), rtol=3e-3,
+            )  # fmt: skip
+
+
+def test_an_offset_of_zero_and_a_small_one_agree() -> None:
+    given: dict[str, Any] = {"cell_radius_um": 7.0, "nucleus_radius_um": 5.0}
+    centered = imd.hit_statistics("Ac-225", **given)
+    near = imd.hit_statistics("Ac-225", **given, nucleus_offset_um=1e-4)
+    for name in ("hits_per_decay", "hit_probability_per_decay", "dose_mean_specific_energy"):
+        np.testing.assert_allclose(near[name], centered[name], rtol=2e-4)
+    # Off the center more membrane lies near the nucleus than far: hits do not depend linearly.
+    far = imd.hit_statistics("Ac-225", **given, nucleus_offset_um=2.0)
+    assert float(far.hits_per_decay.sel(source="membrane")) > 1.02 * float(
+        centered.hits_per_decay.sel(source="membrane")
+    )
+    np.testing.assert_array_equal(
+        far.hits_per_decay.sel(source="nucleus"), centered.hits_per_decay.sel(source="nucleus")
+    )
 
 
 def test_hits_of_a_spectrum() -> None:
@@ -320,6 +337,20 @@ def test_hits_of_a_spectrum() -> None:
         ("At-211", {"density_g_per_cm3": np.inf}, "density_g_per_cm3=inf"),
         ("At-211", {"nucleus_radius_um": 8.0}, "exceeds"),
         ("At-211", {"cell_radius_um": 7000.0}, "another unit"),
+        ("At-211", {"nucleus_offset_um": 2.1}, "out of its cell.*at most 2 um"),
+        ("At-211", {"nucleus_offset_um": -1.0}, "nucleus_offset_um=-1.0"),
+        ("At-211", {"method": "montecarlo"}, "unknown method='montecarlo'.*Did you mean"),
+        ("At-211", {"n_histories": 10}, "n_histories has no effect"),
+        ("At-211", {"straggling": True}, "straggling has no effect"),
+        ("At-211", {"method": "monte_carlo", "n_histories": 0}, "n_histories=0"),
+        ("At-211", {"method": "monte_carlo", "n_histories": 1.5}, "n_histories=1.5"),
+        ("At-211", {"method": "monte_carlo", "rng": -1}, "rng=-1"),
+        ("Ac-225", {"retention": {"Fr-221": 1.5}}, "retention"),
+        (
+            "At-211",
+            {"method": "monte_carlo", "n_histories": 1, "rng": 0, "nucleus_radius_um": 0.5},
+            "none of n_histories=1",
+        ),
     ],
 )
 def test_errors_of_hit_statistics(nuclide: Any, change: dict[str, Any], match: str) -> None:

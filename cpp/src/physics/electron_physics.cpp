@@ -98,11 +98,10 @@ ElectronPhysics::Node ElectronPhysics::make_node(double energy_keV,
 void ElectronPhysics::add_sampler_row(const LossSpectrum& spectrum) {
   const auto& distant = spectrum.distant.per_um;
   const double whole = distant.back();
-  constexpr double step = 1.0 / static_cast<double>(n_quantiles - 1);
-  append_quantiles(distant_, spectrum, distant, 0.0, whole, n_quantiles);
-  append_quantiles(distant_rare_, spectrum, distant, whole * (1.0 - step), whole, n_quantiles);
-  append_quantiles(distant_rarest_, spectrum, distant, whole * (1.0 - step * step), whole,
-                   n_quantiles);
+  double share = 1.0;
+  for (std::size_t level = 0; level < n_levels; ++level, share /= zoom) {
+    append_quantiles(distant_, spectrum, distant, whole * (1.0 - share), whole, n_quantiles);
+  }
   append_quantiles(close_, spectrum, spectrum.close.per_um, 0.0,
                    running_at(spectrum, spectrum.close.per_um, close_split_keV), n_quantiles);
 }
@@ -177,25 +176,19 @@ std::size_t ElectronPhysics::row_of(double energy_keV, double v) const {
 }
 
 double ElectronPhysics::sample_distant_loss(double energy_keV, double u, double v) const {
-  const std::size_t start = row_of(energy_keV, v) * n_quantiles;
   constexpr double steps = static_cast<double>(n_quantiles - 1);
-  const double position = u * steps;
-  const double largest = largest_loss_keV(energy_keV);
-  if (position < steps - 1.0) {
-    return std::min(linear(&distant_[start], position, n_quantiles), largest);
-  }
-  const double rare = (position - (steps - 1.0)) * steps;
-  if (rare < steps - 1.0) {
-    return std::min(linear(&distant_rare_[start], rare, n_quantiles), largest);
-  }
-  const double rarest = (rare - (steps - 1.0)) * steps;
-  double loss = linear(&distant_rarest_[start], rarest, n_quantiles);
-  if (rarest > steps - 1.0) {
+  double tail = 1.0 - u;
+  std::size_t level = 0;
+  for (; tail < 1.0 / zoom && level + 1 < n_levels; ++level) tail *= zoom;
+  const float* const row = &distant_[(row_of(energy_keV, v) * n_levels + level) * n_quantiles];
+  const double position = (1.0 - tail) * steps;
+  double loss = linear(row, position, n_quantiles);
+  if (position > steps - 1.0) {
     // The last step reaches to the largest loss: its losses follow the power law of the K shell.
-    const double from = static_cast<double>(distant_rarest_[start + n_quantiles - 2]);
-    loss = from * std::pow(steps - rarest, -1.0 / (oxygen_k_power + 1.0));
+    loss = static_cast<double>(row[n_quantiles - 2]) *
+           std::pow(steps - position, -1.0 / (oxygen_k_power + 1.0));
   }
-  return std::min(loss, largest);
+  return std::min(loss, largest_loss_keV(energy_keV));
 }
 
 double ElectronPhysics::sample_close_loss(double energy_keV, double u, double v) const {

@@ -2,6 +2,7 @@
 #include "immunodose/physics/radial_kernel.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -11,10 +12,13 @@
 
 #include "immunodose/core/error.hpp"
 #include "immunodose/physics/alpha_stopping.hpp"
+#include "immunodose/physics/alpha_straggling.hpp"
 #include "immunodose/physics/electron_cole.hpp"
 
 namespace immunodose {
 namespace {
+
+using Line = std::pair<double, double>;  // keV, yield per decay
 
 struct Model {
   std::function<double(double)> range_um;
@@ -22,7 +26,7 @@ struct Model {
 };
 
 Model make_model(Slowing slowing, double density_g_per_cm3) {
-  if (slowing == Slowing::alpha) {
+  if (slowing != Slowing::electron_cole) {
     auto alpha = std::make_shared<const AlphaSlowing>(density_g_per_cm3);
     return {[alpha](double e) { return alpha->range_um(e); },
             [alpha](double r) { return alpha->energy_keV(r); }};
@@ -70,14 +74,14 @@ std::vector<double> bin_edges(const std::vector<double>& track_ends_um) {
 }
 
 // Lines within 0.1 % in energy become one of the same yield and energy.
-std::vector<std::pair<double, double>> merge_lines(const SpectrumLines& lines) {
+std::vector<Line> merge_lines(const SpectrumLines& lines) {
   constexpr double relative_width = 1e-3;
   std::vector<std::size_t> order(lines.energy_keV.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return lines.energy_keV[a] < lines.energy_keV[b];
   });
-  std::vector<std::pair<double, double>> merged;
+  std::vector<Line> merged;
   double group_start = -1.0;
   for (const std::size_t i : order) {
     const double energy = lines.energy_keV[i];
@@ -95,12 +99,51 @@ std::vector<std::pair<double, double>> merge_lines(const SpectrumLines& lines) {
   return merged;
 }
 
+// Each line becomes seven whose ranges are the Gauss-Hermite nodes of a normal distribution; the
+// yields keep the energy. Eq. 6d.
+std::vector<Line> spread_ranges(const std::vector<Line>& lines, double density_g_per_cm3) {
+  constexpr std::array<std::pair<double, double>, 7> rule{{
+      // node / sigma, weight: roots of He_7 [Abramowitz & Stegun 1964, Table 25.10, rescaled]
+      {-3.750439717725742, 5.482688559722178e-4},
+      {-2.366759410734541, 3.075712396758651e-2},
+      {-1.154405394739968, 0.2401231786050127},
+      {0.0, 0.4571428571428571},
+      {1.154405394739968, 0.2401231786050127},
+      {2.366759410734541, 3.075712396758651e-2},
+      {3.750439717725742, 5.482688559722178e-4},
+  }};
+  const AlphaSlowing slowing(density_g_per_cm3);
+  const AlphaStraggling straggling(slowing, density_g_per_cm3);
+  const double longest_um = slowing.range_um(alpha_max_energy_keV);
+  std::vector<Line> spread;
+  for (const auto& [energy, yield] : lines) {
+    // Ranges of 30 nm need no spread, and below the fit there is none to be had.
+    if (energy <= alpha_min_energy_keV) {
+      spread.emplace_back(energy, yield);
+      continue;
+    }
+    const double range = slowing.range_um(energy);
+    const double sigma = std::sqrt(straggling.range_variance_um2(energy));
+    if (range + rule.back().first * sigma > longest_um) {
+      throw InputError("alpha energy " + std::to_string(energy) +
+                       " keV: its longest straggled range lies above the stopping-power fit "
+                       "(12000 keV)");
+    }
+    for (const auto& [node, weight] : rule) {
+      const double shifted = node == 0.0 ? energy : slowing.energy_keV(range + node * sigma);
+      spread.emplace_back(shifted, yield * weight * energy / shifted);
+    }
+  }
+  std::sort(spread.begin(), spread.end());
+  return spread;
+}
+
 void check_lines(const SpectrumLines& lines, Slowing slowing) {
   if (lines.energy_keV.size() != lines.yield_per_decay.size()) {
     throw InputError("energy_keV and yield_per_decay differ in length");
   }
   for (const double energy : lines.energy_keV) {
-    if (slowing == Slowing::alpha && energy > alpha_max_energy_keV) {
+    if (slowing != Slowing::electron_cole && energy > alpha_max_energy_keV) {
       throw InputError("alpha energy " + std::to_string(energy) +
                        " keV lies above the stopping-power fit (12000 keV)");
     }
@@ -126,7 +169,8 @@ double csda_reach_um(const SpectrumLines& lines, Slowing slowing, double density
 RadialKernel csda_kernel(const SpectrumLines& lines, Slowing slowing, double density_g_per_cm3) {
   check_lines(lines, slowing);
   const Model model = make_model(slowing, density_g_per_cm3);
-  const auto merged = merge_lines(lines);
+  auto merged = merge_lines(lines);
+  if (slowing == Slowing::alpha_straggled) merged = spread_ranges(merged, density_g_per_cm3);
   double total = 0.0;
   for (const auto& [energy, yield] : merged) total += energy * yield;
   // Ends of lines that carry less than 1e-5 of the energy need no bins of their own.

@@ -7,6 +7,8 @@ import numpy.typing as npt
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
+# Semi-axes of cell and nucleus, offset of the nucleus; each along x, y, z.
+_Axes = Sequence[Sequence[float]]
 
 class AlphaChain:
     def __init__(
@@ -35,6 +37,7 @@ def hit_channels(
     source_um: tuple[float, float],
     distance_um: _Floats,
     density_g_per_cm3: float,
+    hole_um: float = 0.0,
 ) -> _Floats: ...
 def single_traversal_histogram(
     chain: AlphaChain,
@@ -42,7 +45,35 @@ def single_traversal_histogram(
     source_um: tuple[float, float],
     density_g_per_cm3: float,
     edge_Gy: _Floats,
+    distance_um: float = 0.0,
+    hole_um: float = 0.0,
 ) -> _Floats: ...
+def decay_histogram(
+    chain: AlphaChain,
+    nucleus_radius_um: float,
+    source_um: tuple[float, float],
+    density_g_per_cm3: float,
+    edge_Gy: _Floats,
+    distance_um: float = 0.0,
+    hole_um: float = 0.0,
+) -> _Floats: ...
+def largest_specific_energy(
+    chain: AlphaChain, nucleus_radius_um: float, density_g_per_cm3: float
+) -> list[float]: ...
+def hit_histories(
+    chain: AlphaChain,
+    nucleus_radius_um: float,
+    source_um: tuple[float, float],
+    distance_um: float,
+    hole_um: float,
+    density_g_per_cm3: float,
+    edge_Gy: _Floats,
+    root: int,
+    first_history: int,
+    n_histories: int,
+    straggling: bool,
+    n_threads: int,
+) -> tuple[_Floats, _Floats, _Ints]: ...
 def population_dose(
     x_um: _Floats,
     y_um: _Floats,
@@ -60,6 +91,27 @@ def population_dose(
     alpha_chain: AlphaChain | None,
     n_threads: int,
 ) -> tuple[_Floats, _Floats]: ...
+def cell_monte_carlo(
+    source_axes_um: _Axes,
+    target_axes_um: _Axes,
+    membrane_um: float,
+    distance_um: _Floats,
+    source_regions: Sequence[int],
+    emissions: Sequence[tuple[int, _Floats, _Floats]],
+    n_batches: int,
+    histories_per_batch: int,
+    root: int,
+    density_g_per_cm3: float,
+    world_radius_um: float,
+    detailed: bool,
+    longest_step_um: float,
+    straggling: bool,
+    n_threads: int,
+) -> tuple[_Floats, _Floats]: ...
+def sample_cell_region(
+    axes_um: _Axes, membrane_um: float, region: int, n_points: int, root: int
+) -> _Floats: ...
+def cell_volumes_um3(axes_um: _Axes, membrane_um: float) -> tuple[float, float, float]: ...
 
 class SphereScene:
     def __init__(

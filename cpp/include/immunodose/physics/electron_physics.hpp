@@ -63,6 +63,8 @@ class ElectronPhysics {
     double transverse_share, close_tail_share;
   };
   static constexpr std::size_t n_quantiles = 129;
+  static constexpr std::size_t n_levels = 4;
+  static constexpr double zoom = 16.0;
 
   double scale_at(double energy_keV) const;
   Node make_node(double energy_keV, const LossSpectrum& spectrum) const;
@@ -76,11 +78,10 @@ class ElectronPhysics {
   LossGrid losses_;
   double scale_below_join_ = 1.0;
   std::vector<Node> nodes_;
-  // (row, quantile): losses of equal probability; `rare` resolves the last step of `distant`, and
-  // `rarest` that of `rare`.
+  // (row, level, quantile): losses of equal probability. Each level resolves the last 1/zoom of
+  // the probability of the level before, where losses spread over decades.
   std::vector<float> distant_;
-  std::vector<float> distant_rare_;
-  std::vector<float> distant_rarest_;
+  // (row, quantile)
   std::vector<float> close_;
 };
 

@@ -21,7 +21,8 @@ struct RadialKernel {
   double total_energy_keV() const;
 };
 
-enum class Slowing { alpha, electron_cole };
+// alpha_straggled spreads the range of each alpha line. Eq. 6d, docs/theory/physics.md.
+enum class Slowing { alpha, alpha_straggled, electron_cole };
 
 // Straight tracks in the continuous slowing-down approximation. Eq. 6, docs/theory/physics.md.
 RadialKernel csda_kernel(const SpectrumLines& lines, Slowing slowing, double density_g_per_cm3);

@@ -85,12 +85,28 @@ class ElectronTransport {
       if constexpr (requires { scorer.roulette(e, random); }) {
         if (!scorer.roulette(e, random)) return;
       }
-      if (options_.mode == ElectronMode::detailed) {
-        detailed_step(flight, random, scorer, photons);
+      const double limit_um = step_limit(e, scorer);
+      if (limit_um > 0.0) {
+        condensed_step(flight, limit_um, random, scorer, photons);
       } else {
-        condensed_step(flight, random, scorer, photons);
+        detailed_step(flight, random, scorer, photons);
       }
     }
+  }
+
+  // Longest condensed step here; 0 where single collisions are followed: in detailed mode, and
+  // where so few collisions fit into a step that grouping them gains nothing.
+  template <class S>
+  double step_limit(const Particle& e, S& scorer) const {
+    if (options_.mode == ElectronMode::detailed) return 0.0;
+    double limit_um = options_.longest_step_um;
+    if constexpr (requires { scorer.longest_step(e.position_um); }) {
+      limit_um = std::min(limit_um, scorer.longest_step(e.position_um));
+    }
+    constexpr double fewest_collisions = 4.0;
+    const ElectronRates rates = physics_.rates(e.energy_keV);
+    const double collisions = limit_um * (rates.elastic + rates.distant + rates.close);
+    return collisions < fewest_collisions ? 0.0 : limit_um;
   }
 
   template <class S>
@@ -136,10 +152,11 @@ class ElectronTransport {
   // ends in one. Rates rise as the electron slows down: those of the end of the longest step
   // bound them, and a collision is real in proportion. Eqs. E20-E23.
   template <class S>
-  void condensed_step(Flight& flight, Stream& random, S& scorer, std::vector<Particle>& photons) {
+  void condensed_step(Flight& flight, double longest_um, Stream& random, S& scorer,
+                      std::vector<Particle>& photons) {
     Particle& e = flight.particle;
     const CondensedRates rates = condensed_->at(e.energy_keV);
-    const double limit_um = std::min(rates.longest_step, options_.longest_step_um);
+    const double limit_um = std::min(rates.longest_step, longest_um);
     const double least =
         std::max(e.energy_keV - 1.5 * limit_um * rates.soft_stopping, options_.cutoff_keV);
     const CondensedRates slowest = condensed_->at(least);

@@ -9,6 +9,7 @@
 
 #include "immunodose/geometry/region_overlap.hpp"
 #include "immunodose/physics/alpha_stopping.hpp"
+#include "immunodose/transport/hit_source.hpp"
 
 namespace immunodose {
 
@@ -51,7 +52,10 @@ class PointHitTable {
 
   HitVector at(double rho_um) const;
   // Mean over decays uniform in `source`, centered at distance_um from the nucleus center.
-  HitVector source_mean(Region source, double distance_um) const;
+  HitVector source_mean(const HitSource& source) const;
+  HitVector source_mean(Region source, double distance_um) const {
+    return source_mean(HitSource{source, distance_um, 0.0});
+  }
   // Integral over all space (um3): hits per unit concentration of decays everywhere.
   HitVector space_integral() const;
   double reach_um() const { return rho_um_.back(); }
@@ -60,11 +64,5 @@ class PointHitTable {
   std::vector<double> rho_um_;
   std::vector<HitVector> value_;
 };
-
-// Weighted histogram of the specific energy of single traversals for decays uniform in a
-// concentric source; edges ascending, Gy; returns expected traversals per decay in each bin.
-std::vector<double> single_traversal_histogram(const AlphaChain& chain, double nucleus_radius_um,
-                                               Region source, double density_g_per_cm3,
-                                               std::span<const double> edge_Gy);
 
 }  // namespace immunodose

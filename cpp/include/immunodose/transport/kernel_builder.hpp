@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "immunodose/core/parallel.hpp"
+#include "immunodose/physics/electron_kernel.hpp"
 #include "immunodose/physics/electron_physics.hpp"
 
 namespace immunodose {
@@ -19,9 +20,9 @@ struct KernelBuildOptions {
   int n_threads = 1;
 };
 
-// Scaled distances x = r / CSDA range: 32 bins an octave from 2^-20 to 2, and one from 0.
+// By scaled distance x = r / CSDA range: 32 bins an octave from 2^-20 to 2, and one from 0.
 struct ScaledKernel {
-  static constexpr OctaveGrid<5> scaled_distance{-20, 1};
+  static constexpr auto scaled_distance = ElectronKernelTable::scaled_distance;
   std::vector<double> fraction_within;  // of the energy, at each node of scaled_distance
   std::vector<double> stderr_within;
   double radiated_fraction = 0.0;  // bremsstrahlung, which leaves

@@ -1,0 +1,475 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""S values by Monte Carlo: ellipsoidal cells, nucleus off the center, every emission followed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
+
+import numpy as np
+
+from immunodose import _core
+from immunodose.cells.checks import as_numbers, require_radius, require_scalar_radii
+from immunodose.data.nuclides import emissions, nuclide_label
+from immunodose.errors import GeometryError, InputError, ValidityWarning, did_you_mean
+from immunodose.physics import require_density
+from immunodose.provenance import base_attrs
+from immunodose.rng import RngLike, random_root
+from immunodose.schema import build
+from immunodose.threads import resolve_threads
+from immunodose.typing import EMISSIONS, SOURCES, TARGETS, Emission, FloatArray, FloatLike
+from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3, NM_PER_UM
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+ElectronMode = Literal["condensed", "detailed"]
+
+# Batches of equal size give the standard error; the count is part of the result's identity.
+N_BATCHES = 64
+DEFAULT_HISTORIES = 100_000
+
+# Photons that come farther than this from the cell are as good as gone: 10 cm, 1.5 mean free
+# paths at 662 keV; their return to one cell lies far below any standard error.
+DEFAULT_WORLD_RADIUS_UM = 1e5
+
+# Longest condensed step as a share of the smallest semi-axis of a nucleus.
+_STEP_SHARE = 0.5
+_LONGEST_STEP_UM = 5.0
+
+# Of the transport of electrons and of photons whose secondaries are electrons, keV.
+_HIGHEST_KEV = 3000.0
+_ELECTRON_CUTOFF_KEV = 0.05
+_HIGHEST_ALPHA_KEV = 12000.0
+_TOLERATED_SHARE = 1e-3
+
+# Share of the cell below which a region holds nothing but rounding.
+_NO_VOLUME = 1e-12
+_ROUNDING = 1e-12
+
+# EmittedKind of the core.
+_ELECTRON, _PHOTON, _ALPHA, _LOCAL = range(4)
+_KIND: dict[Emission, int] = {
+    "alpha": _ALPHA,
+    "recoil": _LOCAL,
+    "beta": _ELECTRON,
+    "auger_ce": _ELECTRON,
+    "photon": _PHOTON,
+}
+_HIGHEST_OF_KIND = {
+    _ELECTRON: _HIGHEST_KEV,
+    _PHOTON: _HIGHEST_KEV,
+    _ALPHA: _HIGHEST_ALPHA_KEV,
+    _LOCAL: np.inf,
+}
+
+
+class MonteCarloOptions(TypedDict, total=False):
+    """Keyword arguments of S values that only `physics="monte_carlo"` knows."""
+
+    n_histories: int
+    rng: RngLike
+    n_threads: int | None
+    electron_mode: ElectronMode
+    nucleus_offset_um: FloatLike
+    cell_semi_axes_um: Sequence[float] | None
+    nucleus_semi_axes_um: Sequence[float] | None
+    world_radius_um: float
+    alpha_straggling: bool
+
+
+def refuse_monte_carlo_options(options: Mapping[str, object], physics: str | None) -> None:
+    """Raise if options of the Monte Carlo engine are given to another transport model."""
+    _refuse_unknown(options)
+    if options:
+        raise InputError(
+            f"physics={physics!r} does not know {', '.join(sorted(options))}. "
+            "Leave out or give physics='monte_carlo'."
+        )
+
+
+def _refuse_unknown(options: Mapping[str, object]) -> None:
+    allowed = MonteCarloOptions.__annotations__
+    for name in options:
+        if name not in allowed:
+            raise TypeError(f"unexpected keyword argument {name!r}.{did_you_mean(name, allowed)}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Semi-axes and offset of the nucleus, um."""
+
+    cell: tuple[float, float, float]
+    nucleus: tuple[float, float, float]
+    offset: tuple[float, float, float]
+
+    @property
+    def axes(self) -> tuple[tuple[float, float, float], ...]:
+        return self.cell, self.nucleus, self.offset
+
+    @property
+    def is_sphere(self) -> bool:
+        return len(set(self.cell)) == 1 and len(set(self.nucleus)) == 1 and not any(self.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class _Class:
+    """Lines of one emission class that are transported, and the energy of the others."""
+
+    emission: Emission
+    energy_keV: FloatArray
+    yields: FloatArray
+    not_scored_keV: float
+    below_cutoff_keV: float
+
+    @property
+    def total_yield(self) -> float:
+        return float(self.yields.sum())
+
+    @property
+    def emitted_keV(self) -> float:
+        return float(np.sum(self.energy_keV * self.yields)) + self.not_scored_keV
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What does not depend on the cell."""
+
+    n_histories: int
+    root: int
+    n_threads: int
+    electron_mode: ElectronMode
+    world_radius_um: float
+    alpha_straggling: bool
+
+
+def monte_carlo_s_values(
+    nuclide: str | xr.Dataset,
+    *,
+    radii_um: tuple[float | None, float | None],
+    source_radii_um: tuple[float | None, float | None],
+    distance_um: FloatLike,
+    membrane_um: float,
+    retention: Mapping[str, float] | None,
+    chain: bool,
+    density_g_per_cm3: float,
+    allow_unusual: bool,
+    options: MonteCarloOptions,
+) -> xr.Dataset:
+    """Return `s_value`, `s_value_stderr` and the energy balance; see `s_values`."""
+    _refuse_unknown(options)
+    density = require_density(density_g_per_cm3, allow_unusual=allow_unusual)
+    target = _shape(radii_um, options, allow_unusual)
+    source = _source_shape(source_radii_um, target, allow_unusual)
+    distance = _distances(distance_um, source, target)
+    run = _run(options)
+    table = emissions(nuclide, chain=chain, retention=retention)
+    classes = _classes(table)
+    ascending, position = np.unique(distance, return_inverse=True)
+    deposited, balance = _histories(source, target, membrane_um, ascending, classes, run, density)
+    per_emission = deposited[:, :, :, position] * (N_BATCHES / run.n_histories)
+    value, stderr = _s_values(per_emission, classes, source, target, membrane_um, density)
+    return build(
+        {
+            "s_value": (("target", "source", "distance", "emission"), value),
+            "s_value_stderr": (("target", "source", "distance", "emission"), stderr),
+            **_energy_variables(balance * (N_BATCHES / run.n_histories), classes),
+        },
+        coords={
+            "target": list(TARGETS),
+            "source": list(TARGETS),
+            "distance": distance,
+            "emission": list(EMISSIONS),
+        },
+        attrs={
+            **_attrs(table, density, run, classes),
+            "membrane_thickness_nm": membrane_um * NM_PER_UM,
+            **_shape_attrs("", target),
+            **_shape_attrs("source_", source),
+        },
+    )
+
+
+def _histories(
+    source: _Shape,
+    target: _Shape,
+    membrane_um: float,
+    distance_um: FloatArray,
+    classes: Sequence[_Class],
+    run: _Run,
+    density: float,
+) -> tuple[FloatArray, FloatArray]:
+    """Sums of all batches: (source, class, batch, distance, region) and the energy balance."""
+    return _core.transport.cell_monte_carlo(
+        source_axes_um=source.axes,
+        target_axes_um=target.axes,
+        membrane_um=membrane_um,
+        distance_um=distance_um,
+        source_regions=_possible_sources(source, membrane_um),
+        emissions=[(_KIND[c.emission], c.energy_keV, c.yields) for c in classes],
+        n_batches=N_BATCHES,
+        histories_per_batch=run.n_histories // N_BATCHES,
+        root=run.root,
+        density_g_per_cm3=density,
+        world_radius_um=run.world_radius_um,
+        detailed=run.electron_mode == "detailed",
+        longest_step_um=min(_LONGEST_STEP_UM, _STEP_SHARE * min(target.nucleus)),
+        straggling=run.alpha_straggling,
+        n_threads=run.n_threads,
+    )
+
+
+def _s_values(
+    per_emission_keV: FloatArray,  # (source, class, batch, distance, region of the target)
+    classes: Sequence[_Class],
+    source: _Shape,
+    target: _Shape,
+    membrane_um: float,
+    density: float,
+) -> tuple[FloatArray, FloatArray]:
+    """S and its standard error, (target, source, distance, emission)."""
+    n_distances = per_emission_keV.shape[3]
+    n_targets = len(TARGETS)
+    keV = np.full((n_targets, len(classes), N_BATCHES, n_distances, n_targets), np.nan)
+    yields = np.array([c.total_yield for c in classes])[:, None, None, None]
+    keV[_possible_sources(source, membrane_um), ..., :-1] = per_emission_keV * yields
+    keV[..., -1] = keV[..., :-1].sum(axis=-1)
+    source_um3 = np.array(_core.transport.cell_volumes_um3(source.axes, membrane_um))
+    target_um3 = np.array(_core.transport.cell_volumes_um3(target.axes, membrane_um))
+    # A decay anywhere in the cell is one in its regions in proportion to their volumes. Eq. S9.
+    weights = source_um3 / source_um3.sum()
+    filled = weights > _NO_VOLUME
+    keV[-1] = np.tensordot(weights[filled], keV[:-1][filled], axes=1)
+    mass_ng = np.append(target_um3, target_um3.sum()) * density * NG_PER_UM3
+    empty = np.append(target_um3 <= _NO_VOLUME * target_um3.sum(), False)
+    gray = np.where(empty, np.nan, GRAY_NG_PER_KEV / np.where(empty, 1.0, mass_ng))
+    # (source, class, distance, target) -> (target, source, distance, class)
+    mean = np.transpose(keV.mean(axis=2) * gray, (3, 0, 2, 1))
+    error = np.transpose(keV.std(axis=2, ddof=1) * gray, (3, 0, 2, 1)) / np.sqrt(N_BATCHES)
+    value = np.zeros((*mean.shape[:3], len(EMISSIONS)))
+    value[empty] = np.nan
+    stderr = np.full_like(value, np.nan)
+    for k, c in enumerate(classes):
+        column = EMISSIONS.index(c.emission)
+        value[..., column] = mean[..., k]
+        # No spread but rounding (nothing scored, or all of it every time) is no error.
+        spread = error[..., k] > _ROUNDING * np.abs(mean[..., k])
+        stderr[..., column] = np.where(spread, error[..., k], np.nan)
+    return value, stderr
+
+
+def _possible_sources(shape: _Shape, membrane_um: float) -> list[int]:
+    """Regions that decays can start in; without a volume only surfaces of spheres."""
+    volumes = np.array(_core.transport.cell_volumes_um3(shape.axes, membrane_um))
+    has_volume = volumes > _NO_VOLUME * volumes.sum()
+    round_cell = len(set(shape.cell)) == 1
+    is_surface = [False, shape.is_sphere, round_cell]
+    return [i for i in range(len(SOURCES)) if has_volume[i] or is_surface[i]]
+
+
+def _energy_variables(
+    balance_keV: FloatArray,  # (source, class, batch, 3), per emission
+    classes: Sequence[_Class],
+) -> dict[str, tuple[tuple[str, ...], FloatArray]]:
+    names = ("energy_per_decay", "energy_not_scored", "energy_escaped", "energy_escaped_stderr")
+    rows = {name: np.zeros(len(EMISSIONS)) for name in names}
+    rows["energy_escaped_stderr"][:] = np.nan
+    for k, c in enumerate(classes):
+        column = EMISSIONS.index(c.emission)
+        rows["energy_per_decay"][column] = c.emitted_keV
+        rows["energy_not_scored"][column] = c.not_scored_keV
+        escaped = balance_keV[:, k, :, 2].ravel() * c.total_yield
+        rows["energy_escaped"][column] = escaped.mean()
+        if escaped.any():
+            error = escaped.std(ddof=1) / np.sqrt(escaped.size)
+            rows["energy_escaped_stderr"][column] = error
+    return {name: (("emission",), row) for name, row in rows.items()}
+
+
+def _classes(table: xr.Dataset) -> list[_Class]:
+    """Lines of each class within the range of its transport model."""
+    label = table["emission"].values.astype(str)
+    energy = table["energy"].values.astype(np.float64)
+    yields = table["yield_per_decay"].values.astype(np.float64)
+    classes = []
+    for emission in EMISSIONS:
+        own = (label == emission) & (yields > 0.0) & (energy > 0.0)
+        if not own.any():
+            continue
+        highest = _HIGHEST_OF_KIND[_KIND[emission]]
+        within = own & (energy <= highest)
+        beyond_keV = float(np.sum((energy * yields)[own & ~within]))
+        total_keV = float(np.sum((energy * yields)[own]))
+        if beyond_keV > _TOLERATED_SHARE * total_keV:
+            warnings.warn(
+                f"{beyond_keV / total_keV:.2g} of the {emission} energy of "
+                f"{nuclide_label(table)} lies above {highest:g} keV, the end of the transport "
+                "model; it is not scored (see energy_not_scored).",
+                ValidityWarning,
+                stacklevel=4,
+            )
+        if not within.any():
+            raise InputError(
+                f"all {emission} energies of {nuclide_label(table)} lie above {highest:g} keV, the "
+                "end of the transport model."
+            )
+        low_keV = float(np.sum((energy * yields)[within & (energy < _ELECTRON_CUTOFF_KEV)]))
+        classes.append(_Class(emission, energy[within], yields[within], beyond_keV, low_keV))
+    if not classes:
+        raise InputError(f"{nuclide_label(table)} emits nothing that can be transported.")
+    return classes
+
+
+def _run(options: MonteCarloOptions) -> _Run:
+    asked = options.get("n_histories", DEFAULT_HISTORIES)
+    whole = isinstance(asked, (int, np.integer)) and not isinstance(asked, bool)
+    if not whole or not N_BATCHES <= int(asked) <= 10**12:
+        raise InputError(
+            f"invalid n_histories={asked!r} (allowed: an int from {N_BATCHES} to 1e12, for each "
+            f"source and emission class; rounded up to a multiple of {N_BATCHES} batches)."
+        )
+    mode = options.get("electron_mode", "condensed")
+    if mode not in get_args(ElectronMode):
+        raise InputError(
+            f"unknown electron_mode={mode!r} (allowed: condensed, detailed)."
+            f"{did_you_mean(mode, get_args(ElectronMode))}"
+        )
+    world = options.get("world_radius_um", DEFAULT_WORLD_RADIUS_UM)
+    if as_numbers("world_radius_um", world).ndim != 0 or not 0.0 < world < np.inf:
+        raise InputError(f"invalid world_radius_um={world!r} (allowed: finite, > 0).")
+    return _Run(
+        n_histories=-(-int(asked) // N_BATCHES) * N_BATCHES,
+        root=random_root(options.get("rng")),
+        n_threads=resolve_threads(options.get("n_threads")),
+        electron_mode=mode,
+        world_radius_um=float(world),
+        alpha_straggling=bool(options.get("alpha_straggling", True)),
+    )
+
+
+def _shape(
+    radii_um: tuple[float | None, float | None], options: MonteCarloOptions, allow_unusual: bool
+) -> _Shape:
+    names = ("cell", "nucleus")
+    given = (options.get("cell_semi_axes_um"), options.get("nucleus_semi_axes_um"))
+    axes = [
+        _semi_axes(name, radius, semi_axes, allow_unusual)
+        for name, radius, semi_axes in zip(names, radii_um, given, strict=True)
+    ]
+    return _Shape(axes[0], axes[1], _offset(options.get("nucleus_offset_um", 0.0)))
+
+
+def _semi_axes(
+    name: str,
+    radius_um: float | None,
+    semi_axes_um: Sequence[float] | None,
+    allow_unusual: bool,
+) -> tuple[float, float, float]:
+    if (radius_um is None) == (semi_axes_um is None):
+        raise InputError(
+            f"give either {name}_radius_um or {name}_semi_axes_um "
+            f"({'neither' if radius_um is None else 'both'} is given)."
+        )
+    key, given = (
+        (f"{name}_radius_um", radius_um)
+        if semi_axes_um is None
+        else (f"{name}_semi_axes_um", semi_axes_um)
+    )
+    values = as_numbers(key, given)
+    if values.shape != (() if semi_axes_um is None else (3,)):
+        wanted = "one number" if semi_axes_um is None else "three numbers, along x, y and z"
+        raise InputError(f"{key} must be {wanted} here (got shape {values.shape}).")
+    axes = np.broadcast_to(values, (3,))
+    require_radius(key, axes, allow_unusual=allow_unusual)
+    return float(axes[0]), float(axes[1]), float(axes[2])
+
+
+def _offset(offset_um: FloatLike) -> tuple[float, float, float]:
+    values = as_numbers("nucleus_offset_um", offset_um)
+    if values.shape not in ((), (3,)) or not np.all(np.isfinite(values)):
+        raise InputError(
+            f"invalid nucleus_offset_um={offset_um!r} (allowed: a finite distance along x, or "
+            "three numbers)."
+        )
+    x, y, z = (float(values), 0.0, 0.0) if values.ndim == 0 else map(float, values)
+    return x, y, z
+
+
+def _source_shape(
+    radii_um: tuple[float | None, float | None], target: _Shape, allow_unusual: bool
+) -> _Shape:
+    """Shape of the source cell: that of the target unless radii say otherwise."""
+    if radii_um == (None, None):
+        return target
+    own = [
+        axes[0] if radius is None and len(set(axes)) == 1 else radius
+        for radius, axes in zip(radii_um, (target.cell, target.nucleus), strict=True)
+    ]
+    if own[0] is None or own[1] is None:
+        raise InputError(
+            "give both source_cell_radius_um and source_nucleus_radius_um: the target is no sphere."
+        )
+    cell, nucleus = require_scalar_radii(own[0], own[1], allow_unusual=allow_unusual)
+    return _Shape((cell,) * 3, (nucleus,) * 3, target.offset)
+
+
+def _distances(distance_um: FloatLike, source: _Shape, target: _Shape) -> FloatArray:
+    distance = np.atleast_1d(as_numbers("distance_um", distance_um))
+    if distance.ndim != 1 or distance.size == 0:
+        raise InputError(f"distance_um must be a number or one-dimensional (got {distance.shape}).")
+    bad = ~np.isfinite(distance) | (distance < 0.0)
+    if bad.any():
+        index = int(np.flatnonzero(bad)[0])
+        raise InputError(f"distance_um[{index}]={distance[index]} (allowed: finite, >= 0).")
+    if np.any(distance == 0.0) and source != target:
+        raise InputError(
+            "distance_um=0 is the self-dose, which has one cell: leave out source_cell_radius_um "
+            "and source_nucleus_radius_um, or give distances between cells only."
+        )
+    # Along x, where both cells are widest: the plane between them touches each at one point.
+    touching = source.cell[0] + target.cell[0]
+    overlap = (distance > 0.0) & (distance < touching * (1.0 - 1e-9))
+    if overlap.any():
+        index = int(np.flatnonzero(overlap)[0])
+        raise GeometryError(
+            f"the cells overlap at distance_um[{index}]={distance[index]:g} um (their semi-axes "
+            f"along x sum to {touching:g} um). Give 0 for the self-dose or at least that."
+        )
+    return distance
+
+
+def _shape_attrs(prefix: str, shape: _Shape) -> dict[str, Any]:
+    return {
+        f"{prefix}cell_semi_axes_um": list(shape.cell),
+        f"{prefix}nucleus_semi_axes_um": list(shape.nucleus),
+        f"{prefix}nucleus_offset_um": list(shape.offset),
+    }
+
+
+def _attrs(
+    table: xr.Dataset, density: float, run: _Run, classes: Sequence[_Class]
+) -> dict[str, object]:
+    electrons = [c for c in classes if _KIND[c.emission] == _ELECTRON]
+    total_keV = sum(c.emitted_keV for c in electrons)
+    below_keV = sum(c.below_cutoff_keV for c in electrons)
+    kept = ("progeny_energy_left_out_keV", "progeny_energy_left_out_share")
+    return base_attrs(
+        nuclide=nuclide_label(table),
+        **{name: table.attrs[name] for name in kept if name in table.attrs},
+        physics="monte_carlo",
+        density_g_per_cm3=density,
+        electron_mode=run.electron_mode,
+        electron_cutoff_keV=_ELECTRON_CUTOFF_KEV,
+        electron_energy_fraction_below_cutoff=below_keV / total_keV if total_keV > 0.0 else 0.0,
+        alpha_straggling=int(run.alpha_straggling),
+        world_radius_um=run.world_radius_um,
+        n_histories=run.n_histories,
+        n_batches=N_BATCHES,
+        random_root=str(run.root),
+        physics_note=(
+            "histories of single emissions; recoils and electrons below the cut-off are absorbed "
+            "where they are; beta particles of both signs move as electrons"
+        ),
+    )

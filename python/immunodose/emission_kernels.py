@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Radial kernels of one emission class under each deterministic transport model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from immunodose import _core
+from immunodose.kernels import shipped_kernels, shipped_table
+from immunodose.typing import Emission, FloatArray
+
+# Photons are scored this far from the decay, and what is left escapes: a thousand cell radii,
+# beyond which they are no longer a matter of cells (docs/theory/photons.md).
+PHOTON_REACH_UM = 1000.0
+# Recoil nuclei are absorbed at the decay: their tracks, under 0.1 um, are no matter of cells
+# (docs/theory/physics.md, section 5).
+RECOIL_REACH_UM = 1e-3
+
+# Below, the range-energy relation of `mird` is a convention (docs/theory/physics.md, section 4).
+_MIRD_LOWEST_ELECTRON_KEV = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class RadialKernel:
+    """Energy (keV per decay) deposited between consecutive radii (um) around a decay."""
+
+    edge_um: FloatArray
+    energy_keV: FloatArray
+
+    @property
+    def reach_um(self) -> float:
+        """Radius beyond which nothing is deposited."""
+        return float(self.edge_um[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class EmissionKernel:
+    """Kernel of one class (None: not transported), and where the rest of its energy is.
+
+    All energies in keV per decay: `escaped` leaves (photons beyond their reach, bremsstrahlung);
+    `below_tables` and `above_tables` are electrons with scaled kernels of the nearest energy.
+    """
+
+    kernel: RadialKernel | None
+    escaped_keV: float = 0.0
+    below_tables_keV: float = 0.0
+    above_tables_keV: float = 0.0
+
+
+KernelMaker = Callable[[Emission, FloatArray, FloatArray, float], EmissionKernel]
+
+
+def mird_kernel(
+    emission: Emission, energy_keV: FloatArray, yields: FloatArray, density_g_per_cm3: float
+) -> EmissionKernel:
+    """Straight CSDA tracks of alphas and electrons; nothing else. Eq. 6 of physics.md."""
+    if emission not in ("alpha", "beta", "auger_ce"):
+        return EmissionKernel(None)
+    kernel = RadialKernel(
+        *_core.physics.csda_kernel(
+            energy_keV=energy_keV,
+            yield_per_decay=yields,
+            alpha=emission == "alpha",
+            density_g_per_cm3=density_g_per_cm3,
+        )
+    )
+    if emission == "alpha":
+        return EmissionKernel(kernel)
+    low = energy_keV < _MIRD_LOWEST_ELECTRON_KEV
+    return EmissionKernel(kernel, below_tables_keV=float(energy_keV[low] @ yields[low]))
+
+
+def transported_kernel(
+    emission: Emission, energy_keV: FloatArray, yields: FloatArray, density_g_per_cm3: float
+) -> EmissionKernel:
+    """Kernels with scattering and straggling; photons and recoils too. Eqs. K4-K6 of kernels.md."""
+    if emission == "alpha":
+        return EmissionKernel(
+            RadialKernel(
+                *_core.physics.csda_kernel(
+                    energy_keV=energy_keV,
+                    yield_per_decay=yields,
+                    alpha=True,
+                    density_g_per_cm3=density_g_per_cm3,
+                    straggling=True,
+                )
+            )
+        )
+    if emission == "recoil":
+        edge = np.array([0.0, RECOIL_REACH_UM])
+        return EmissionKernel(RadialKernel(edge, np.array([float(energy_keV @ yields)])))
+    if emission == "photon":
+        edge, energy, escaped = _core.physics.photon_kernel(
+            energy_keV=energy_keV,
+            yield_per_decay=yields,
+            density_g_per_cm3=density_g_per_cm3,
+            reach_um=PHOTON_REACH_UM,
+        )
+        return EmissionKernel(RadialKernel(edge, energy), escaped_keV=escaped)
+    edge, energy, radiated, below = shipped_table().fold(
+        energy_keV=energy_keV, yield_per_decay=yields, density_g_per_cm3=density_g_per_cm3
+    )
+    high = energy_keV > shipped_kernels().energy_keV[-1]
+    return EmissionKernel(
+        RadialKernel(edge, energy),
+        escaped_keV=radiated,
+        below_tables_keV=below,
+        above_tables_keV=float(energy_keV[high] @ yields[high]),
+    )
