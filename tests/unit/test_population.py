@@ -470,3 +470,14 @@ def test_error_of_shape_classes_is_the_stated_one(
     np.testing.assert_array_equal(
         classed["absorbed_dose"].sel(own), exact["absorbed_dose"].sel(own)
     )
+
+
+def test_activity_in_the_medium_leaves_that_of_membranes() -> None:
+    """A membrane without thickness holds no medium, but its label counts."""
+    cells = cells_of()
+    label = {"nuclide": "At-211", "decays_per_cell": 10.0}
+    own = dose_of(imd.label(cells, **label))["absorbed_dose"]
+    around = {**label, "decays_per_cell": 0.0, "medium_decays_per_um3": 1e-3}
+    medium = dose_of(imd.label(cells, **around))["absorbed_dose"]
+    both = dose_of(imd.label(cells, **label, medium_decays_per_um3=1e-3))["absorbed_dose"]
+    np.testing.assert_allclose(both, own + medium, rtol=1e-9)

@@ -76,6 +76,7 @@ void SphereScene::lay_grid(const Input& input) {
   std::array<double, 3> high{};
   double volume = 0.0;
   double smallest = input.cell_radius_um[0];
+  double largest = 0.0;
   const std::array<std::span<const double>, 3> axes{input.x_um, input.y_um, input.z_um};
   for (std::size_t axis = 0; axis < 3; ++axis) {
     low_um_[axis] = std::numeric_limits<double>::infinity();
@@ -88,6 +89,7 @@ void SphereScene::lay_grid(const Input& input) {
   for (const double radius : input.cell_radius_um) {
     volume += 8.0 * radius * radius * radius;
     smallest = std::min(smallest, radius);
+    largest = std::max(largest, radius);
   }
   const Vec3 extent{high[0] - low_um_[0], high[1] - low_um_[1], high[2] - low_um_[2]};
   const double most = most_voxels_per_cell * static_cast<double>(n) + least_voxels;
@@ -95,6 +97,7 @@ void SphereScene::lay_grid(const Input& input) {
                        std::cbrt(extent.x * extent.y * extent.z / most));
   // Single precision errs by 1e-6 of a voxel squared at most (Eq. MC-2).
   margin_um_ = std::max(1e-4 * voxel_um_, 1e-6 * voxel_um_ * voxel_um_ / smallest);
+  entry_slack_um_ = static_cast<float>(2.0 * std::sqrt((2.0 * largest + margin_um_) * margin_um_));
   const std::array<double, 3> size{extent.x, extent.y, extent.z};
   for (std::size_t axis = 0; axis < 3; ++axis) {
     n_voxels_[axis] = static_cast<std::int64_t>(size[axis] / voxel_um_) + 1;
@@ -161,16 +164,19 @@ void SphereScene::register_cells() {
   std::partial_sum(starts_.begin(), starts_.end(), starts_.begin());
   const auto n_entries = static_cast<std::size_t>(starts_.back());
   entry_rank_.resize(n_entries);
-  for (auto* values : {&entry_x_, &entry_y_, &entry_z_, &entry_square_}) values->resize(n_entries);
+  entry_ball_.resize(4 * n_entries);
   std::vector<std::int64_t> next(starts_.begin(), starts_.end() - 1);
   for (std::int64_t rank = 0; rank < n_cells(); ++rank) {
     visit_voxels(rank, [&](std::size_t voxel, Vec3 offset, double radius) {
       const auto entry = static_cast<std::size_t>(next[voxel]++);
       entry_rank_[entry] = static_cast<std::int32_t>(rank);
-      entry_x_[entry] = static_cast<float>(offset.x);
-      entry_y_[entry] = static_cast<float>(offset.y);
-      entry_z_[entry] = static_cast<float>(offset.z);
-      entry_square_[entry] = static_cast<float>(radius * radius);
+      const auto first = static_cast<std::size_t>(starts_[voxel]);
+      const std::size_t n_all = static_cast<std::size_t>(starts_[voxel + 1]) - first;
+      float* const at = &entry_ball_[4 * first + (entry - first)];
+      at[0] = static_cast<float>(offset.x);
+      at[n_all] = static_cast<float>(offset.y);
+      at[2 * n_all] = static_cast<float>(offset.z);
+      at[3 * n_all] = static_cast<float>(radius * radius);
     });
   }
 }
@@ -247,22 +253,29 @@ void SphereScene::cross_voxel(const Voxel& voxel, Vec3 start_um, Vec3 direction,
   const auto ux = static_cast<float>(direction.x);
   const auto uy = static_cast<float>(direction.y);
   const auto uz = static_cast<float>(direction.z);
-  std::array<float, chunk> miss;
+  // A ball enters no later than the enlarged one plus the root of what the margin adds.
+  const auto length = static_cast<float>(to_um - std::max(0.0, from_um));
+  const float earliest = from_um < 0.0 ? -std::numeric_limits<float>::infinity() : -entry_slack_um_;
+  std::array<float, chunk> entry;
   for (std::size_t begin = first; begin < last; begin += chunk) {
     const std::size_t n = std::min(chunk, last - begin);
-    const float* x = &entry_x_[begin];
-    const float* y = &entry_y_[begin];
-    const float* z = &entry_z_[begin];
-    const float* square = &entry_square_[begin];
+    // Entries of a voxel lie together: all x, all y, all z, all squared radii.
+    const std::size_t n_all = last - first;
+    const float* x = &entry_ball_[4 * first + (begin - first)];
+    const float* y = x + n_all;
+    const float* z = y + n_all;
+    const float* square = z + n_all;
     for (std::size_t k = 0; k < n; ++k) {
       const float dx = x[k] - px;
       const float dy = y[k] - py;
       const float dz = z[k] - pz;
       const float along = dx * ux + dy * uy + dz * uz;
-      miss[k] = dx * dx + dy * dy + dz * dz - along * along - square[k];
+      const float half2 = square[k] - (dx * dx + dy * dy + dz * dz - along * along);
+      const float at = along - std::sqrt(std::max(half2, 0.0F));
+      entry[k] = half2 < 0.0F ? std::numeric_limits<float>::infinity() : at;
     }
     for (std::size_t k = 0; k < n; ++k) {
-      if (miss[k] > 0.0F) continue;
+      if (!(entry[k] < length && entry[k] >= earliest)) continue;
       add_crossing(entry_rank_[begin + k], start_um, direction, length_um, from_um, to_um, found);
     }
   }

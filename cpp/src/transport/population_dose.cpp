@@ -117,7 +117,7 @@ class Engine {
     // Activity in the medium is a uniform background minus the volume of the cells (Eq. 18).
     if (in_.medium_concentration > 0.0) {
       used_[0] = used_[1] = true;
-      used_[2] = in_.membrane_thickness_um > 0.0;
+      used_[2] = used_[2] || in_.membrane_thickness_um > 0.0;
     }
     // Classes without activity, such as T cells that bind no agent, need no table as a source.
     active_.assign(n_slots(), false);

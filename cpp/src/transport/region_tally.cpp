@@ -9,9 +9,9 @@ RegionTally::RegionTally(std::int64_t n_cells, const std::vector<EmissionClass>&
                          bool with_hits)
     : n_columns_(emissions.size()),
       with_hits_(with_hits),
-      energy_(row(n_cells) * n_cell_regions * emissions.size() * n_origins),
-      let_(with_hits ? row(n_cells) * n_cell_regions * emissions.size() : 0),
-      hits_(with_hits ? row(n_cells) * n_targets * emissions.size() : 0) {
+      width_(emissions.size() *
+             (n_cell_regions * n_origins + (with_hits ? n_cell_regions + n_targets : 0))),
+      sums_(row(n_cells) * width_) {
   for (std::size_t c = 0; c < emissions.size(); ++c) {
     column_of_[static_cast<std::size_t>(emissions[c])] = c;
   }
@@ -27,20 +27,18 @@ std::int64_t RegionTally::add(const Deposit& deposit, EmissionClass emission, st
     any = true;
     const std::int64_t units = in_units(energy, units_per_keV);
     total += units;
-    add_to(energy_[energy_index(deposit.cell, region, column, origin)], units);
+    add_to(sums_[energy_index(deposit.cell, region, column, origin)], units);
     if (!with_hits_) continue;
-    add_to(let_[let_index(deposit.cell, region, column)],
+    add_to(sums_[let_index(deposit.cell, region, column)],
            in_units(deposit.energy_let[region], units_per_keV2_per_um));
-    add_to(hits_[hit_index(deposit.cell, region, column)], 1);
+    add_to(sums_[hit_index(deposit.cell, region, column)], 1);
   }
-  if (any && with_hits_) add_to(hits_[hit_index(deposit.cell, n_cell_regions, column)], 1);
+  if (any && with_hits_) add_to(sums_[hit_index(deposit.cell, n_cell_regions, column)], 1);
   return total;
 }
 
 void RegionTally::clear() {
-  for (auto* sums : {&energy_, &let_, &hits_}) {
-    for (Sum& sum : *sums) sum.store(0, relaxed);
-  }
+  for (Sum& sum : sums_) sum.store(0, relaxed);
 }
 
 void RegionTally::check_range() const {

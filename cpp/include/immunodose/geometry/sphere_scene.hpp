@@ -122,7 +122,8 @@ class SphereScene {
   std::vector<std::int64_t> starts_;  // first entry of each voxel
   std::vector<std::int32_t> entry_rank_;
   // Balls relative to the center of the voxel, single precision: they only choose candidates.
-  std::vector<float> entry_x_, entry_y_, entry_z_, entry_square_;
+  std::vector<float> entry_ball_;
+  float entry_slack_um_ = 0.0F;
 };
 
 template <class Visit>

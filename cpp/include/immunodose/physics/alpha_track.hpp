@@ -22,6 +22,8 @@ class AlphaTrackTable {
     double energy_let_keV2_per_um;  // integral of LET over the energy that is left
     double range_variance_um2;      // of the residual range
   };
+  State at(double residual_range_um) const { return at<true>(residual_range_um); }
+  template <bool with_variance>
   State at(double residual_range_um) const;
   double range_um(double energy_keV) const { return slowing_.range_um(energy_keV); }
   double let_keV_per_um(double energy_keV) const { return slowing_.let_keV_per_um(energy_keV); }
@@ -37,7 +39,8 @@ class AlphaTrackTable {
   std::vector<Node> nodes_;
 };
 
-inline AlphaTrackTable::State AlphaTrackTable::at(double residual_range_um) const {
+template <bool with_variance>
+AlphaTrackTable::State AlphaTrackTable::at(double residual_range_um) const {
   if (residual_range_um <= 0.0) return {0.0, 0.0, 0.0};
   const double position = std::sqrt(residual_range_um) / root_step_;
   const auto i = std::min(nodes_.size() - 2, static_cast<std::size_t>(position));
@@ -50,7 +53,7 @@ inline AlphaTrackTable::State AlphaTrackTable::at(double residual_range_um) cons
   const auto column = [&](std::size_t c) {
     return a.value[c] * from_a + b.value[c] * from_b + t * u * (a.slope[c] * u - b.slope[c] * t);
   };
-  return {column(0), column(1), column(2)};
+  return {column(0), column(1), with_variance ? column(2) : 0.0};
 }
 
 // What a piece of track leaves; nothing is created: the losses of all pieces sum to the energy.
@@ -80,7 +83,7 @@ class AlphaStepper {
   AlphaLoss advance(double length_um) {
     if (length_um <= 0.0 || stopped()) return {};
     double left_um = residual_um_ - length_um;
-    auto next = table_.at(left_um);
+    auto next = straggling_ ? table_.at<true>(left_um) : table_.at<false>(left_um);
     if (straggling_) {
       // Eq. MC-5: a loss too large by d keV is a track too long by d / LET.
       const double variance = state_.range_variance_um2 - next.range_variance_um2;

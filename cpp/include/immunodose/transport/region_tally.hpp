@@ -51,15 +51,15 @@ class RegionTally {
 
   double energy_keV(std::int64_t cell, std::size_t region, std::size_t column,
                     std::size_t origin) const {
-    return static_cast<double>(energy_[energy_index(cell, region, column, origin)].load(relaxed)) /
+    return static_cast<double>(sums_[energy_index(cell, region, column, origin)].load(relaxed)) /
            units_per_keV;
   }
   double energy_let(std::int64_t cell, std::size_t region, std::size_t column) const {
-    return static_cast<double>(let_[let_index(cell, region, column)].load(relaxed)) /
+    return static_cast<double>(sums_[let_index(cell, region, column)].load(relaxed)) /
            units_per_keV2_per_um;
   }
   std::int64_t hits(std::int64_t cell, std::size_t target, std::size_t column) const {
-    return hits_[hit_index(cell, target, column)].load(relaxed);
+    return sums_[hit_index(cell, target, column)].load(relaxed);
   }
   double account_keV(Fate fate, std::size_t emission) const {
     return static_cast<double>(account_[static_cast<std::size_t>(fate)][emission].load(relaxed)) /
@@ -70,15 +70,17 @@ class RegionTally {
   using Sum = std::atomic<std::int64_t>;
   static constexpr auto relaxed = std::memory_order_relaxed;
   static std::size_t row(std::int64_t cell) { return static_cast<std::size_t>(cell); }
+  // One row per cell: energy (region, column, origin), then LET (region, column) and hits
+  // (target, column).
   std::size_t energy_index(std::int64_t cell, std::size_t region, std::size_t column,
                            std::size_t origin) const {
-    return ((row(cell) * n_cell_regions + region) * n_columns_ + column) * n_origins + origin;
+    return row(cell) * width_ + (region * n_columns_ + column) * n_origins + origin;
   }
   std::size_t let_index(std::int64_t cell, std::size_t region, std::size_t column) const {
-    return (row(cell) * n_cell_regions + region) * n_columns_ + column;
+    return row(cell) * width_ + (n_cell_regions * n_origins + region) * n_columns_ + column;
   }
   std::size_t hit_index(std::int64_t cell, std::size_t target, std::size_t column) const {
-    return (row(cell) * n_targets + target) * n_columns_ + column;
+    return row(cell) * width_ + (n_cell_regions * (n_origins + 1) + target) * n_columns_ + column;
   }
   void add_to(Sum& sum, std::int64_t units) {
     constexpr std::int64_t limit = std::int64_t{1} << 62;
@@ -88,7 +90,8 @@ class RegionTally {
   std::size_t n_columns_;
   bool with_hits_;
   std::array<std::size_t, n_emission_classes> column_of_{};
-  std::vector<Sum> energy_, let_, hits_;
+  std::size_t width_;
+  std::vector<Sum> sums_;
   std::array<std::array<Sum, n_emission_classes>, n_fates> account_{};
   std::atomic<bool> overflow_{false};
 };
