@@ -86,7 +86,8 @@ def test_kernels_rise_to_what_is_not_radiated() -> None:
     assert within.shape == (table.energy_keV.size, table.scaled_distance.size)
     assert np.all(within >= 0.0)
     assert np.all(np.diff(within, axis=1) >= 0.0)
-    np.testing.assert_allclose(within[:, -1], 1.0 - table.radiated_fraction, rtol=1e-6)
+    # One is a mean over blocks of histories, the other a ratio of sums: equal to the noise.
+    np.testing.assert_allclose(within[:, -1], 1.0 - table.radiated_fraction, rtol=1e-5)
     assert np.all(np.diff(table.energy_keV) > 0.0)
     assert np.all(np.diff(table.csda_range_um) > 0.0)
     assert np.all(table.stderr >= 0.0)
