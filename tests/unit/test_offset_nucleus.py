@@ -67,6 +67,15 @@ def test_small_offsets_lead_to_the_concentric_cell(physics: Any) -> None:
     assert 3.5 < change(0.2) / change(0.1) < 4.5
 
 
+def test_energy_absorbed_on_the_spot_does_not_leak_by_rounding() -> None:
+    """Photons: 25 eV of each decay within 10 pm; S between regions that do not touch is small."""
+    centered, moved = (
+        imd.s_values("Lu-177", **CELL, nucleus_offset_um=offset).s_value.sel(emission="photon")
+        for offset in (0.0, 0.01)
+    )
+    xr.testing.assert_allclose(moved, centered, rtol=1e-3)
+
+
 def test_doses_are_symmetric_and_keep_the_dose_to_the_cell() -> None:
     ds = imd.s_values("Ac-225", **CELL, nucleus_offset_um=2.0, membrane_thickness_nm=300.0)
     s = self_dose(ds)

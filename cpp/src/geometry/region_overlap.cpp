@@ -114,9 +114,9 @@ double RegionOverlap::averaged(double r_um, double distance_um) const {
     const double middle = low + half;
     const double out = std::sqrt(0.6) * half;
     const auto weighted = [&](double w) { return w * concentric(w); };
-    const double mean = (8.0 * weighted(middle) + 5.0 * weighted(middle - out) +
-                         5.0 * weighted(middle + out)) /
-                        18.0;
+    const double mean =
+        (8.0 * weighted(middle) + 5.0 * weighted(middle - out) + 5.0 * weighted(middle + out)) /
+        18.0;
     return mean * half / (distance_um * r_um);
   }
   return (tail(std::abs(distance_um - r_um)) - tail(distance_um + r_um)) /
