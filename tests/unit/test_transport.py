@@ -248,8 +248,13 @@ def test_errors_of_single_energies() -> None:
         imd.s_values_alpha("5 MeV", **CELL)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"0\.03 to 3000 keV"):
         imd.s_values_electron(float("nan"), **CELL)
-    with pytest.raises(InputError, match="physics is not given"):
-        imd.s_values_electron(10.0, cell_radius_um=5.0, nucleus_radius_um=3.0)
+    with pytest.raises(InputError, match=r"0\.03 to 3000 keV"):
+        imd.s_values_electron(3001.0, **CELL)
+
+
+def test_the_default_physics_is_kernel() -> None:
+    ds = imd.s_values_electron(10.0, cell_radius_um=5.0, nucleus_radius_um=3.0)
+    assert ds.attrs["physics"] == "kernel"
 
 
 def test_unusual_radii_pass_when_meant() -> None:
