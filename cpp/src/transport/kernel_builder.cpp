@@ -51,12 +51,6 @@ class RadialScorer {
     return half_bin * norm(position);
   }
 
-  // Steps short against the distance from the source; near it, single collisions.
-  double longest_step(Vec3 position) const {
-    constexpr double share = 0.05;
-    return share * norm(position);
-  }
-
   // Eq. K3: the weight doubles with each octave of distance, up to most_weight. Every second
   // electron goes on, by turns and not by lot, so that the weight is kept and adds no noise;
   // turns are kept apart for electrons of more and of less than half the energy.
@@ -120,7 +114,6 @@ ScaledKernel build_kernel(const ElectronPhysics& physics, double energy_keV,
   // Thinning ends well inside the range, so that the bulk of the kernel has equal weights.
   constexpr double last_thinning_share = 0.125;
   const double start_um = last_thinning_share * kernel.csda_range_um / most_weight;
-  const CondensedElectron condensed(physics, {});
   std::vector<BlockResult> blocks(n_blocks);
   const std::int64_t per_block = options.n_histories / n_blocks;
   run_blocks(
