@@ -252,9 +252,11 @@ def test_errors_of_single_energies() -> None:
         imd.s_values_electron(3001.0, **CELL)
 
 
-def test_the_default_physics_is_kernel() -> None:
-    ds = imd.s_values_electron(10.0, cell_radius_um=5.0, nucleus_radius_um=3.0)
-    assert ds.attrs["physics"] == "kernel"
+def test_kernel_is_the_default_model() -> None:
+    given = imd.s_values_electron(10.0, **{**CELL, "physics": "kernel"})
+    default = imd.s_values_electron(10.0, **{**CELL, "physics": None})
+    assert default.attrs["physics"] == "kernel"
+    np.testing.assert_array_equal(default.s_value.values, given.s_value.values)
 
 
 def test_unusual_radii_pass_when_meant() -> None:
