@@ -54,6 +54,14 @@ class ElectronKernels:
     stderr: FloatArray
     attrs: dict[str, Any]
 
+    def mean_scaled_radius(self) -> FloatArray:
+        """Mean distance of the absorbed energy over the CSDA range, at each energy."""
+        edge = np.concatenate([[0.0], self.scaled_distance])
+        share = np.diff(self.fraction_within, axis=1, prepend=0.0)
+        middle = 0.5 * (edge[1:] + edge[:-1])
+        mean: FloatArray = share @ middle / self.fraction_within[:, -1]
+        return mean
+
 
 @functools.lru_cache(maxsize=1)
 def shipped_kernels() -> ElectronKernels:
@@ -167,7 +175,7 @@ def build_kernels(
     Raises
     ------
     InputError
-        For an effort or a number of energies out of range.
+        For an effort, a number of energies or an rng out of range.
     FileError
         If the file cannot be written.
 
@@ -177,6 +185,8 @@ def build_kernels(
     """
     if not (np.isfinite(effort) and effort > 0.0):
         raise InputError(f"invalid effort={effort} (allowed: finite, > 0).")
+    if not 0 <= rng < 2**64:
+        raise InputError(f"invalid rng={rng} (allowed: 0 to 2**64 - 1).")
     if n_energies < 2:
         raise InputError(f"invalid n_energies={n_energies} (allowed: >= 2).")
     threads = resolve_threads(n_threads)

@@ -248,6 +248,8 @@ def test_errors_of_single_energies() -> None:
         imd.s_values_alpha("5 MeV", **CELL)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"0\.03 to 3000 keV"):
         imd.s_values_electron(float("nan"), **CELL)
+    with pytest.raises(InputError, match=r"0\.03 to 3000 keV"):
+        imd.s_values_electron(3001.0, **CELL)
 
 
 def test_kernel_is_the_default_model() -> None:
