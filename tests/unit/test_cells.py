@@ -476,28 +476,3 @@ def test_lognormal_mistakes() -> None:
         cells.lognormal(scene, name="antigen", median=0.0, sd_ln=0.1, rng=1)
     with pytest.raises(InputError, match=r"sd_ln=-0.1"):
         cells.lognormal(scene, name="antigen", median=1.0, sd_ln=-0.1, rng=1)
-
-
-def shifted(**offsets: Any) -> xr.Dataset:
-    return cells.from_arrays(
-        x_um=[0.0, 20.0, 40.0], y_um=np.zeros(3), z_um=np.zeros(3),
-        cell_radius_um=7.0, nucleus_radius_um=5.0, **offsets,
-    )  # fmt: skip
-
-
-def test_offsets_of_nuclei_are_declared_and_checked() -> None:
-    three = shifted(nucleus_offset_x=[2.0, 0.0, 0.0], nucleus_offset_y=0.0, nucleus_offset_z=0.0)
-    assert three["nucleus_offset_x"].attrs["units"] == "um"
-    cells.check(three)
-    with pytest.raises(GeometryError, match=r"cell 1 reaches 7\.1 um .*2 of 3 values, cells 1, 2"):
-        shifted(nucleus_offset_x=[0.0, 2.1, -2.1], nucleus_offset_y=0.0, nucleus_offset_z=0.0)
-    with pytest.raises(GeometryError, match="cell 0"):
-        cells.check(three.assign(nucleus_offset_y=("cell", [2.0, 0.0, 0.0])))
-    with pytest.raises(InputError, match="no 'nucleus_offset_z'"):
-        shifted(nucleus_offset_x=1.0, nucleus_offset_y=1.0)
-    with pytest.raises(InputError, match="NaN"):
-        cells.check(three.assign(nucleus_offset_y=("cell", [np.nan, 0.0, 0.0])))
-    with pytest.raises(UnitError, match="'nm'"):
-        cells.check(three.assign(nucleus_offset_y=("cell", np.zeros(3), {"units": "nm"})))
-    with pytest.raises(InputError, match="dims"):
-        cells.check(three.assign(nucleus_offset_y=0.0))

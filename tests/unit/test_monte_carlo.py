@@ -271,4 +271,4 @@ def test_nuclei_out_of_the_center_need_monte_carlo(cells: xr.Dataset) -> None:
     with pytest.raises(InputError, match=r"1 nuclei \(first: cell 4\).*method='monte_carlo'"):
         imd.absorbed_dose(one)
     with pytest.raises(GeometryError, match="cell 4"):
-        transport(one.assign(nucleus_offset_y=("cell", np.full(n, 3.0))))
+        transport(one.assign(nucleus_offset_y=3.0 * one["nucleus_offset_x"]))
