@@ -28,8 +28,7 @@ HistoryScorer::~HistoryScorer() {
   for (std::size_t fate = 0; fate < n_fates; ++fate) {
     for (std::size_t c = 0; c < n_emission_classes; ++c) {
       if (account_[fate][c] == 0) continue;
-      tally_.add_account(static_cast<Fate>(fate), static_cast<EmissionClass>(c),
-                         account_[fate][c]);
+      tally_.add_account(static_cast<Fate>(fate), static_cast<EmissionClass>(c), account_[fate][c]);
     }
   }
 }

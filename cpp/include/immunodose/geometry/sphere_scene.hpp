@@ -132,14 +132,14 @@ class SphereScene {
   std::array<double, 3> low_um_{};
   Voxel n_voxels_{1, 1, 1};
   double voxel_um_ = 1.0;
-  double margin_um_ = 0.0;            // by which balls are enlarged in the grid, against rounding
+  double margin_um_ = 0.0;  // by which balls are enlarged in the grid, against rounding
   // Cells that touch a voxel, in groups of `lanes` that are tested side by side. Balls relative
   // to the center of the voxel, single precision: they only choose candidates.
   static constexpr std::size_t lanes = 4;
   struct Group {
     std::array<float, lanes> x, y, z, square;  // of the radius; -infinity: no cell
   };
-  std::vector<std::int64_t> starts_;      // first group of each voxel
+  std::vector<std::int64_t> starts_;  // first group of each voxel
   std::vector<Group> groups_;
   std::vector<std::int32_t> entry_rank_;  // (group, lane), -1 where there is no cell
   float entry_slack_um_ = 0.0F;
