@@ -9,6 +9,7 @@
 #include "immunodose/geometry/sphere_scene.hpp"
 #include "immunodose/transport/decay_sampler.hpp"
 #include "immunodose/transport/decay_transport.hpp"
+#include "immunodose/transport/track_recorder.hpp"
 
 namespace immunodose::bindings {
 
@@ -107,6 +108,66 @@ py::dict bound_decay_mean(const SphereScene& scene, const DecaySampler& decays, 
   return to_python(std::move(result), call, engine.emissions(), scene.n_cells());
 }
 
+TrackOptions make_track_options(std::uint64_t root, std::uint64_t history, double density_g_per_cm3,
+                                bool straggling, bool detailed, double alpha_step_um,
+                                double world_radius_um, std::int64_t max_points) {
+  return {root,
+          history,
+          density_g_per_cm3,
+          straggling,
+          detailed ? ElectronMode::detailed : ElectronMode::condensed,
+          alpha_step_um,
+          world_radius_um,
+          max_points};
+}
+
+py::dict to_python(TrackPoints&& points) {
+  py::dict out;
+  out["x_um"] = adopt(std::move(points.x_um));
+  out["y_um"] = adopt(std::move(points.y_um));
+  out["z_um"] = adopt(std::move(points.z_um));
+  out["energy_keV"] = adopt(std::move(points.energy_keV));
+  out["let_keV_per_um"] = adopt(std::move(points.let_keV_per_um));
+  out["deposited_keV"] = adopt(std::move(points.deposited_keV));
+  out["particle"] = adopt(std::move(points.particle));
+  out["emission"] = adopt(std::move(points.emission));
+  out["track"] = adopt(std::move(points.track));
+  out["parent"] = adopt(std::move(points.parent));
+  out["emitted_keV"] = points.emitted_keV;
+  out["escaped_keV"] = points.escaped_keV;
+  out["left_keV"] = points.left_keV;
+  return out;
+}
+
+py::dict bound_record_decay(const DecaySampler& decays, const TrackOptions& options) {
+  TrackPoints points;
+  {
+    const py::gil_scoped_release release;
+    points = record_decay(decays, options);
+  }
+  return to_python(std::move(points));
+}
+
+py::dict bound_record_particle(std::int64_t particle, double energy_keV,
+                               const TrackOptions& options) {
+  TrackPoints points;
+  {
+    const py::gil_scoped_release release;
+    points = record_particle(static_cast<TrackParticle>(particle), energy_keV, options);
+  }
+  return to_python(std::move(points));
+}
+
+void register_tracks(py::module_& transport) {
+  py::class_<TrackOptions>(transport, "TrackOptions")
+      .def(py::init(&make_track_options), py::arg("root"), py::arg("history"),
+           py::arg("density_g_per_cm3"), py::arg("straggling"), py::arg("detailed"),
+           py::arg("alpha_step_um"), py::arg("world_radius_um"), py::arg("max_points"));
+  transport.def("record_decay", &bound_record_decay, py::arg("decays"), py::arg("options"));
+  transport.def("record_particle", &bound_record_particle, py::arg("particle"),
+                py::arg("energy_keV"), py::arg("options"));
+}
+
 }  // namespace
 
 void register_monte_carlo(py::module_& transport) {
@@ -137,6 +198,7 @@ void register_monte_carlo(py::module_& transport) {
   transport.def("decay_mean", &bound_decay_mean, py::arg("scene"), py::arg("decays"),
                 py::arg("call"), py::arg("time_integrated_activity"), py::arg("count_index"),
                 py::arg("first_history"), py::arg("n_histories"), py::arg("n_batches"));
+  register_tracks(transport);
 }
 
 }  // namespace immunodose::bindings

@@ -20,6 +20,7 @@ _PUBLIC: dict[str, str] = {
     "s_values_alpha": "immunodose.transport",
     "s_values_electron": "immunodose.transport",
     "hit_statistics": "immunodose.hits",
+    "track": "immunodose.tracks",
     "label": "immunodose.source",
     "biokinetics": "immunodose.source_kinetics",
     "absorbed_dose": "immunodose.population",
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from immunodose.source_kinetics import biokinetics as biokinetics
     from immunodose.summarize import summary as summary
     from immunodose.systemic import simulate_host as simulate_host
+    from immunodose.tracks import track as track
     from immunodose.transport import s_values as s_values
     from immunodose.transport import s_values_alpha as s_values_alpha
     from immunodose.transport import s_values_electron as s_values_electron

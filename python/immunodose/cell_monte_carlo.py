@@ -358,7 +358,7 @@ def _shape(
         _semi_axes(name, radius, semi_axes, allow_unusual)
         for name, radius, semi_axes in zip(names, radii_um, given, strict=True)
     ]
-    return _Shape(axes[0], axes[1], _offset(options.get("nucleus_offset_um", 0.0)))
+    return _Shape(axes[0], axes[1], offset_vector_um(options.get("nucleus_offset_um", 0.0)))
 
 
 def _semi_axes(
@@ -386,7 +386,8 @@ def _semi_axes(
     return float(axes[0]), float(axes[1]), float(axes[2])
 
 
-def _offset(offset_um: FloatLike) -> tuple[float, float, float]:
+def offset_vector_um(offset_um: FloatLike) -> tuple[float, float, float]:
+    """Return the offset of a nucleus as three numbers; one number is a distance along x."""
     values = as_numbers("nucleus_offset_um", offset_um)
     if values.shape not in ((), (3,)) or not np.all(np.isfinite(values)):
         raise InputError(

@@ -56,6 +56,27 @@ def _add_information_commands(
     cite = commands.add_parser("cite", help="what to cite for a result file")
     cite.add_argument("result", metavar="OUT.nc", nargs="?")
     commands.add_parser("env", help="versions and CPUs, for a problem report")
+    _add_kernels(commands)
+
+
+def _add_kernels(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    kernels = commands.add_parser("kernels", help="dose-point kernels of electrons: show, build")
+    actions = kernels.add_subparsers(dest="action", required=True, metavar="ACTION")
+    show = actions.add_parser("show", help="energies, ranges, origin")
+    show.add_argument("file", metavar="FILE.npz", nargs="?", help="default: those that ship")
+    build = actions.add_parser("build", help="make them by Monte Carlo (half an hour)")
+    build.add_argument(
+        "-o", "--output", default="electron_kernels_water.npz", metavar="FILE.npz",
+        help="file (default: %(default)s)",
+    )  # fmt: skip
+    build.add_argument(
+        "--effort", type=float, default=1.0, metavar="X", help="factor on the histories (default 1)"
+    )
+    build.add_argument(
+        "--energies", type=int, metavar="N", help="number of energies from 0.1 to 3000 keV"
+    )
+    build.add_argument("--seed", type=int, metavar="S", help="root of the random numbers")
+    _add_threads(build)
 
 
 def _add_threads(parser: argparse.ArgumentParser) -> None:

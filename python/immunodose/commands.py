@@ -179,6 +179,49 @@ def env_command(options: Namespace) -> None:
     print(f"CPUs this process may use: {available_cpus()}")
 
 
+def kernels_command(options: Namespace) -> None:
+    """Make the kernels of electrons, or print what a kernel file holds."""
+    {"show": _show_kernels, "build": _build_kernels}[options.action](options)
+
+
+def _show_kernels(options: Namespace) -> None:
+    from immunodose.kernels import load_kernels, shipped_kernels
+    from immunodose.tables import text_table
+
+    kernels = shipped_kernels() if options.file is None else load_kernels(options.file)
+    rows = [["energy (keV)", "CSDA range (um)", "mean radius / range", "radiated"]]
+    for energy, reach, mean, radiated in zip(
+        kernels.energy_keV,
+        kernels.csda_range_um,
+        kernels.mean_scaled_radius(),
+        kernels.radiated_fraction,
+        strict=True,
+    ):
+        rows.append([f"{energy:.4g}", f"{reach:.4g}", f"{mean:.4f}", f"{radiated:.2e}"])
+    print(text_table(rows), end="\n\n")
+    print(f"Scaled distances: {kernels.scaled_distance.size}")
+    for key, value in kernels.attrs.items():
+        print(f"{key}: {value}")
+
+
+def _build_kernels(options: Namespace) -> None:
+    from immunodose.kernels import N_ENERGIES, RANDOM_ROOT, build_kernels
+
+    output = Path(options.output)
+    if output.suffix != ".npz":
+        raise InputError(f"invalid output {str(output)!r} (its name must end in .npz).")
+    _writable_folder(output.parent, must_exist=True)
+    build_kernels(
+        output,
+        effort=options.effort,
+        n_energies=N_ENERGIES if options.energies is None else options.energies,
+        rng=RANDOM_ROOT if options.seed is None else options.seed,
+        n_threads=options.threads,
+        progress=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print(f"Wrote {output}.")
+
+
 def write_whole(
     path: Path, content: bytes, *, before_rename: Callable[[], object] | None = None
 ) -> None:

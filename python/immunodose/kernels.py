@@ -7,6 +7,8 @@ import functools
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -30,6 +32,11 @@ N_ENERGIES = 36
 RANDOM_ROOT = 20261128
 CUTOFF_KEV = 0.05
 
+# What reading a truncated or foreign file may raise.
+_UNREADABLE = (
+    OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class ElectronKernels:
@@ -46,6 +53,14 @@ class ElectronKernels:
     fraction_within: FloatArray
     stderr: FloatArray
     attrs: dict[str, Any]
+
+    def mean_scaled_radius(self) -> FloatArray:
+        """Mean distance of the absorbed energy over the CSDA range, at each energy."""
+        edge = np.concatenate([[0.0], self.scaled_distance])
+        share = np.diff(self.fraction_within, axis=1, prepend=0.0)
+        middle = 0.5 * (edge[1:] + edge[:-1])
+        mean: FloatArray = share @ middle / self.fraction_within[:, -1]
+        return mean
 
 
 @functools.lru_cache(maxsize=1)
@@ -92,7 +107,7 @@ def load_kernels(path: str | os.PathLike[str]) -> ElectronKernels:
     (36, 0.1)
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
             attrs = json.loads(str(content["attrs"]))
             if attrs.get("format") != FORMAT:
                 raise FileError(f"{path} holds {attrs.get('format')!r}, not {FORMAT!r}.")
@@ -106,7 +121,7 @@ def load_kernels(path: str | os.PathLike[str]) -> ElectronKernels:
                 stderr=content["stderr"].astype(np.float64),
                 attrs=attrs,
             )
-    except (OSError, ValueError, KeyError) as error:
+    except _UNREADABLE as error:
         if isinstance(error, FileError):
             raise
         raise FileError(
@@ -120,9 +135,10 @@ def histories(energy_keV: float, effort: float) -> tuple[int, int]:
     Far from the source the fate of an electron spreads its energy over all distances and few
     histories suffice; close to it a history leaves a few losses only, so more are started.
     """
-    far = 30000.0 * min(1.0, (100.0 / energy_keV) ** 0.3) * effort
+    # Not less than one per block of the builder, or thinning could leave a block without any.
+    far = max(64.0, 30000.0 * min(1.0, (100.0 / energy_keV) ** 0.3) * effort)
     ratio = 2.0 ** np.clip(np.round(np.log2(energy_keV / 10.0)), 1.0, 5.0)
-    return max(64, int(far * ratio)), max(1, int(far))
+    return int(far * ratio), int(far)
 
 
 def build_kernels(
@@ -159,7 +175,7 @@ def build_kernels(
     Raises
     ------
     InputError
-        For an effort or a number of energies out of range.
+        For an effort, a number of energies or an rng out of range.
     FileError
         If the file cannot be written.
 
@@ -169,9 +185,16 @@ def build_kernels(
     """
     if not (np.isfinite(effort) and effort > 0.0):
         raise InputError(f"invalid effort={effort} (allowed: finite, > 0).")
+    if not 0 <= rng < 2**64:
+        raise InputError(f"invalid rng={rng} (allowed: 0 to 2**64 - 1).")
     if n_energies < 2:
         raise InputError(f"invalid n_energies={n_energies} (allowed: >= 2).")
     threads = resolve_threads(n_threads)
+    target = Path(path)
+    if target.is_dir() or not os.access(target.parent, os.W_OK):
+        raise FileError(
+            f"cannot write {path}: it is a directory, or its directory is absent or read-only."
+        )
     energies = np.geomspace(*ENERGY_RANGE_KEV, n_energies)
     physics = _core.physics.ElectronPhysics(density_g_per_cm3=1.0)
     rows = []
@@ -207,7 +230,7 @@ def build_kernels(
             "made_by": "immunodose kernels build",
         },
     )
-    _write(Path(path), kernels)
+    _write(target, kernels)
     return kernels
 
 

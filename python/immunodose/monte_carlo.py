@@ -127,33 +127,36 @@ def _check_emissions(names: Sequence[str] | None) -> None:
 
 
 def decay_sampler(
-    nuclide: str | xr.Dataset, *, retention: Mapping[str, float] | None = None
+    nuclide: str | xr.Dataset,
+    *,
+    chain: bool = True,
+    retention: Mapping[str, float] | None = None,
 ) -> _core.transport.DecaySampler:
     """Return what draws decays of a nuclide with its chain, or of a user's spectrum."""
     if not isinstance(nuclide, str):
-        return _spectrum_sampler(emissions_of(nuclide, retention=retention))
-    chain = chain_structure(nuclide, retention=retention)
-    lines = [nuclide_lines(name, DEFAULT_SOURCE) for name in chain.members]
-    arrivals = np.zeros(len(chain.members))
-    inside = chain.daughter_index >= 0
+        return _spectrum_sampler(emissions_of(nuclide, chain=chain, retention=retention))
+    structure = chain_structure(nuclide, chain=chain, retention=retention)
+    lines = [nuclide_lines(name, DEFAULT_SOURCE) for name in structure.members]
+    arrivals = np.zeros(len(structure.members))
+    inside = structure.daughter_index >= 0
     np.add.at(
         arrivals,
-        chain.daughter_index[inside],
-        chain.decays_per_parent_decay[chain.parent_index[inside]]
-        * chain.branching[inside]
-        * chain.retention[chain.daughter_index[inside]],
+        structure.daughter_index[inside],
+        structure.decays_per_parent_decay[structure.parent_index[inside]]
+        * structure.branching[inside]
+        * structure.retention[structure.daughter_index[inside]],
     )
-    in_time = np.ones(len(chain.members))  # labels have no horizon, so this stays 1
-    np.divide(chain.decays_per_parent_decay, arrivals, out=in_time, where=arrivals > 0.0)
+    in_time = np.ones(len(structure.members))  # labels have no horizon, so this stays 1
+    np.divide(structure.decays_per_parent_decay, arrivals, out=in_time, where=arrivals > 0.0)
     member = np.concatenate([np.full(len(own.emission), n) for n, own in enumerate(lines)])
     kinds = [EMISSIONS.index(kind) for own in lines for kind in own.emission]
     return _core.transport.DecaySampler(
-        retention=chain.retention,
+        retention=structure.retention,
         in_time=np.where(in_time > 1.0 - 1e-9, 1.0, in_time),
-        edge_parent=chain.parent_index.astype(np.int64),
-        edge_daughter=chain.daughter_index.astype(np.int64),
-        edge_fraction=chain.branching,
-        edge_is_alpha=chain.is_alpha.astype(np.int64),
+        edge_parent=structure.parent_index.astype(np.int64),
+        edge_daughter=structure.daughter_index.astype(np.int64),
+        edge_fraction=structure.branching,
+        edge_is_alpha=structure.is_alpha.astype(np.int64),
         line_member=member.astype(np.int64),
         line_emission=np.array(kinds, dtype=np.int64),
         line_energy_keV=np.concatenate([own.energy_keV for own in lines]),

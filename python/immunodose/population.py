@@ -113,8 +113,9 @@ def absorbed_dose(
         "kernel": mean doses by tables over distance. "monte_carlo": transport of decays one by
         one; the arguments from `realization` on belong to it.
     physics
-        "mird": straight CSDA tracks. There is no default yet for method "kernel"; method
-        "monte_carlo" has its own ("monte_carlo", or None).
+        Of method "kernel": "kernel" (the default): kernels of electrons that scatter and straggle,
+        straggled alphas, photons to 1 mm, recoils at the decay; or "mird": straight CSDA tracks of
+        alphas and electrons. Method "monte_carlo" has its own ("monte_carlo", or None).
     split
         Dims of the result beside `cell`, any of nuclide, target, emission, origin. What is left
         out is summed; without `target` it is the nucleus.

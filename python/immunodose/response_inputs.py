@@ -123,6 +123,12 @@ def check_values(
 
 def nucleus_dose(ds: xr.Dataset, *keep: str) -> FloatArray:
     """Return the absorbed dose of the nuclei (cell, *keep), summed over the other dims."""
+    if "absorbed_dose" not in ds and "specific_energy" in ds.data_vars:
+        raise InputError(
+            "the Dataset has no 'absorbed_dose' but the 'specific_energy' of one realization: the "
+            "response models take expectations. Call immunodose.absorbed_dose(cells, ...) without "
+            "realization=True."
+        )
     dose = require(ds, "absorbed_dose", "absorbed_dose(cells, ...)")
     unknown = [str(dim) for dim in dose.dims if dim not in _DOSE_DIMS]
     if unknown or "cell" not in dose.dims:

@@ -31,9 +31,9 @@ _RESPONSE = ("arm", "replicate", "cell", "time")
 
 VARIABLES: dict[str, Variable] = {
     # coordinates
-    "x": Variable("um", "x coordinate of the cell center", ("arm", "cell")),
-    "y": Variable("um", "y coordinate of the cell center", ("arm", "cell")),
-    "z": Variable("um", "z coordinate of the cell center", ("arm", "cell")),
+    "x": Variable("um", "x coordinate of the cell center", ("arm", "cell", "point")),
+    "y": Variable("um", "y coordinate of the cell center", ("arm", "cell", "point")),
+    "z": Variable("um", "z coordinate of the cell center", ("arm", "cell", "point")),
     "cell": Variable("1", "cell number", ("cell",)),
     "time": Variable("d", "time after administration", ("time",)),
     "distance": Variable("um", "center-to-center distance of source and target", ("distance",)),
@@ -53,9 +53,9 @@ VARIABLES: dict[str, Variable] = {
         "molecules", "surface MHC-I per cell before treatment", ("arm", "cell")
     ),
     # nuclear data
-    "energy": Variable("keV", "emission energy (mean of the bin if continuous)", ("line",)),
+    "energy": Variable("keV", "emission energy (mean of the bin if continuous)", ("line", "point")),
     "yield_per_decay": Variable("1", "yield per decay of the parent", ("line",)),
-    "emission": Variable("1", "emission class", ("line",)),
+    "emission": Variable("1", "emission class", ("line", "point")),
     "line_nuclide": Variable("1", "nuclide that emits the line", ("line",)),
     "continuous": Variable("1", "whether the line is a bin of a continuous spectrum", ("line",)),
     "decays_per_parent_decay": Variable(
@@ -125,6 +125,16 @@ VARIABLES: dict[str, Variable] = {
     ),
     "unhit_probability": Variable(
         "1", "probability that no alpha hits the nucleus", ("arm", "cell")
+    ),
+    # tracks
+    "let": Variable("keV um-1", "stopping power at the energy of the particle", ("point",)),
+    "energy_deposited": Variable(
+        "keV", "energy left at the point and on the way to it", ("point",)
+    ),
+    "particle": Variable("1", "kind of particle", ("point",)),
+    "track": Variable("1", "number of the track", ("point",)),
+    "parent_track": Variable(
+        "1", "number of the track that set it free, -1 if the decay did", ("point",)
     ),
     # activity
     "time_integrated_activity": Variable(

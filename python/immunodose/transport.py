@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
@@ -13,9 +14,11 @@ from immunodose import _core
 from immunodose.cell_monte_carlo import (
     MonteCarloOptions,
     monte_carlo_s_values,
+    offset_vector_um,
     refuse_monte_carlo_options,
 )
 from immunodose.cells.checks import as_numbers, require_scalar_radii
+from immunodose.emission_kernels import RadialKernel
 from immunodose.errors import GeometryError, InputError, UnitError
 from immunodose.physics import (
     PhysicsModel,
@@ -34,6 +37,17 @@ if TYPE_CHECKING:
 
 # Membranes of cells are 4-10 nm; thicker "membranes" suggest um given as nm.
 _LARGEST_MEMBRANE_NM = 1000.0
+# A shorter offset is none: doses change with its square, by less than 1e-8.
+_SHORTEST_OFFSET_UM = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Ball, shell or surface, with its share of the volume of a compartment (below 0: cut out)."""
+
+    share: float
+    radii_um: tuple[float, float]
+    offset_um: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +55,7 @@ class _Cell:
     cell_radius_um: float
     nucleus_radius_um: float
     membrane_um: float
+    offset_um: float = 0.0
 
     def region(self, compartment: str) -> tuple[float, float]:
         """Inner and outer radius of a compartment; equal radii are a surface."""
@@ -51,6 +66,19 @@ class _Cell:
             "membrane": (inside, self.cell_radius_um),
             "cell": (0.0, self.cell_radius_um),
         }[compartment]
+
+    def parts(self, compartment: str) -> tuple[_Part, ...]:
+        """Compartment as a sum of concentric regions, each at its own offset."""
+        if compartment == "nucleus":
+            return (_Part(1.0, self.region(compartment), self.offset_um),)
+        if compartment != "cytoplasm" or self.offset_um == 0.0:
+            return (_Part(1.0, self.region(compartment), 0.0),)
+        inside = self.cell_radius_um - self.membrane_um
+        nucleus = (self.nucleus_radius_um / inside) ** 3
+        return (
+            _Part(1.0 / (1.0 - nucleus), (0.0, inside), 0.0),
+            _Part(-nucleus / (1.0 - nucleus), (0.0, self.nucleus_radius_um), self.offset_um),
+        )
 
 
 def s_values(
@@ -77,7 +105,7 @@ def s_values(
         Name of a nuclide ("Ac-225", "225Ac", "Ac225") or an emissions Dataset.
     cell_radius_um, nucleus_radius_um
         Radii of the target cell, 0.5 to 100 um (`allow_unusual` for others); the nucleus is
-        concentric.
+        concentric unless `nucleus_offset_um` says otherwise.
     distance_um
         Center-to-center distances: 0 is the self-dose; otherwise at least the sum of the radii.
     source_cell_radius_um, source_nucleus_radius_um
@@ -90,16 +118,19 @@ def s_values(
     chain
         Whether progeny are included.
     physics
-        "mird": straight CSDA tracks; "monte_carlo": every emission followed, history by history.
-        There is no default yet.
+        "kernel" (the default): integral over kernels of electrons that scatter and lose energy
+        with straggling, alphas with straggling, photons to 1 mm, recoils at the decay. "mird":
+        straight CSDA tracks of alphas and electrons, no photons or recoils, as in the MIRD tables.
+        "monte_carlo": every emission followed, history by history.
     density_g_per_cm3
         Density of the water, 0.2 to 3 (`allow_unusual` for others > 0).
     allow_unusual
         Whether radii outside 0.5 to 100 um, or such a density, pass.
     **monte_carlo
-        Of `physics="monte_carlo"` only: `n_histories` of each source and emission class (64 or
-        more; default 100,000), `rng`, `n_threads`, `electron_mode` ("condensed", the default, or
-        "detailed": every collision), `nucleus_offset_um` (along x, or a vector),
+        `nucleus_offset_um` (along x, or a vector) of the center of the nucleus; other models than
+        "monte_carlo" know it at distance 0. Of `physics="monte_carlo"` only: `n_histories` of each
+        source and emission class (64 or more; default 100,000), `rng`, `n_threads`,
+        `electron_mode` ("condensed", the default, or "detailed": every collision),
         `cell_semi_axes_um` and `nucleus_semi_axes_um` (x, y, z, in place of the radii),
         `world_radius_um` beyond which photons escape (default 1e5), `alpha_straggling`.
 
@@ -107,9 +138,10 @@ def s_values(
     -------
     Dataset
         ``s_value`` (target, source, distance, emission) [Gy Bq-1 s-1], that is Gy per decay; the
-        membrane target is NaN where the membrane has no thickness. ``energy_per_decay`` and
-        ``energy_not_scored`` (emission) [keV]. Monte Carlo adds ``s_value_stderr`` (NaN where
-        undefined), ``energy_escaped`` and ``energy_escaped_stderr`` (emission) [keV].
+        membrane target is NaN where the membrane has no thickness. ``energy_per_decay``,
+        ``energy_not_scored`` (of classes not transported) and ``energy_escaped`` (bremsstrahlung;
+        photons beyond 1 mm, or beyond `world_radius_um`) (emission) [keV]. Monte Carlo adds
+        ``s_value_stderr`` (NaN where undefined) and ``energy_escaped_stderr`` (emission) [keV].
 
     Raises
     ------
@@ -118,21 +150,23 @@ def s_values(
     UnitError
         For radii, a membrane or a density that suggest another unit.
     GeometryError
-        For a nucleus larger than its cell or a distance at which the cells overlap.
+        For a nucleus that is not inside its cell or a distance at which the cells overlap.
 
     Warns
     -----
     ValidityWarning
-        If `chain=False` leaves out energy of progeny, or 0.1 % of the energy of a class lies above
-        the Monte Carlo transport (electrons and photons 3000 keV, alphas 12000 keV).
+        If `chain=False` leaves out energy of progeny, if much of the electron energy lies outside
+        the tables of the model (see Notes), or if 0.1 % of the energy of a class lies above the
+        Monte Carlo transport (electrons and photons 3000 keV, alphas 12000 keV).
 
     Notes
     -----
     The Monte Carlo model is that of docs/theory/single_cell_monte_carlo.md; the others are a
     one-dimensional integral of kernel times overlap, exact but for the kernel's bins: Eq. 7 of
-    docs/theory/transport.md. `mird` transports neither photons nor recoils; see
-    ``energy_not_scored``. The attribute ``electron_energy_fraction_below_600_eV`` warns above 5 %:
-    the range relation is a convention there.
+    docs/theory/transport.md, with the kernels of docs/theory/kernels.md (`kernel`) or Eq. 6 of
+    docs/theory/physics.md (`mird`). The attributes ``electron_energy_fraction_below_tables``
+    (0.1 keV; 0.6 keV for `mird`) and ``electron_energy_fraction_above_tables`` (3000 keV) warn
+    above 5 % and 1 %.
 
     References
     ----------
@@ -157,6 +191,7 @@ def s_values(
             allow_unusual=allow_unusual,
             options=monte_carlo,
         )
+    offset_um = monte_carlo.pop("nucleus_offset_um", 0.0)
     refuse_monte_carlo_options(monte_carlo, physics)
     if cell_radius_um is None or nucleus_radius_um is None:
         raise InputError("give cell_radius_um and nucleus_radius_um in um (one is missing).")
@@ -175,6 +210,7 @@ def s_values(
         source_radii_um=(source_cell_radius_um, source_nucleus_radius_um),
         distance_um=distance_um,
         membrane_thickness_nm=membrane_thickness_nm,
+        nucleus_offset_um=offset_vector_um(offset_um),
         allow_unusual=allow_unusual,
     )
 
@@ -287,6 +323,7 @@ def _s_values(
     source_radii_um: tuple[float | None, float | None],
     distance_um: FloatLike,
     membrane_thickness_nm: float,
+    nucleus_offset_um: tuple[float, float, float],
     allow_unusual: bool,
 ) -> xr.Dataset:
     membrane_um = effective_membrane_um(model.physics, membrane_thickness_nm)
@@ -297,10 +334,12 @@ def _s_values(
     ]
     source = _cell((given[0], given[1]), membrane_um, allow_unusual)
     distance = _distances(distance_um, source, target)
+    offset_um = math.hypot(*nucleus_offset_um)
+    if offset_um >= _SHORTEST_OFFSET_UM:
+        source = target = _displaced(target, offset_um, distance, model.physics)
     value = np.zeros((len(TARGETS), len(TARGETS), distance.size, len(EMISSIONS)))
     for t, target_name in enumerate(TARGETS):
-        inner, outer = target.region(target_name)
-        if inner == outer:  # no mass, no dose
+        if len(set(target.region(target_name))) == 1:  # no mass, no dose
             value[t] = np.nan
             continue
         for s, source_name in enumerate(TARGETS):
@@ -308,13 +347,12 @@ def _s_values(
                 kernel = model.kernels.get(emission)
                 if kernel is None:
                     continue
-                value[t, s, :, e] = _core.transport.s_values(
-                    edge_um=kernel.edge_um,
-                    energy_keV=kernel.energy_keV,
-                    source_um=source.region(source_name),
-                    target_um=(inner, outer),
-                    distance_um=distance,
-                    density_g_per_cm3=model.density_g_per_cm3,
+                value[t, s, :, e] = _pair_s_values(
+                    kernel,
+                    source.parts(source_name),
+                    target.parts(target_name),
+                    distance,
+                    model.density_g_per_cm3,
                 )
     return build(
         {
@@ -332,10 +370,53 @@ def _s_values(
             "membrane_thickness_nm": membrane_um * NM_PER_UM,
             "cell_radius_um": target.cell_radius_um,
             "nucleus_radius_um": target.nucleus_radius_um,
+            "nucleus_offset_um": list(nucleus_offset_um),
             "source_cell_radius_um": source.cell_radius_um,
             "source_nucleus_radius_um": source.nucleus_radius_um,
         },
     )
+
+
+def _pair_s_values(
+    kernel: RadialKernel,
+    sources: tuple[_Part, ...],
+    targets: tuple[_Part, ...],
+    distance_um: FloatArray,
+    density_g_per_cm3: float,
+) -> FloatArray:
+    """S values between compartments: Eq. 7, and Eq. 7a where parts are displaced."""
+    total = np.zeros(distance_um.size)
+    for source in sources:
+        for target in targets:
+            apart_um = abs(source.offset_um - target.offset_um)
+            value = _core.transport.s_values(
+                edge_um=kernel.edge_um,
+                energy_keV=kernel.energy_keV,
+                source_um=source.radii_um,
+                target_um=target.radii_um,
+                distance_um=distance_um if apart_um == 0.0 else np.full_like(total, apart_um),
+                density_g_per_cm3=density_g_per_cm3,
+            )
+            total += source.share * target.share * value
+    return total
+
+
+def _displaced(cell: _Cell, offset_um: float, distance_um: FloatArray, physics: str) -> _Cell:
+    """Return the cell with its nucleus off the center, where it can be and the model knows it."""
+    inside_um = cell.cell_radius_um - cell.membrane_um
+    if offset_um > (inside_um - cell.nucleus_radius_um) * (1.0 + 1e-9):
+        raise GeometryError(
+            f"the nucleus ({cell.nucleus_radius_um:g} um) leaves the inside of its cell "
+            f"({inside_um:g} um) at nucleus_offset_um={offset_um:g}. Give an offset of at most "
+            f"{inside_um - cell.nucleus_radius_um:g} um."
+        )
+    if np.any(distance_um > 0.0):
+        index = int(np.flatnonzero(distance_um > 0.0)[0])
+        raise InputError(
+            f"physics={physics!r} knows nucleus_offset_um at distance 0 only (got distance_um"
+            f"[{index}]={distance_um[index]:g}). Leave one out or give physics='monte_carlo'."
+        )
+    return replace(cell, offset_um=offset_um)
 
 
 def effective_membrane_um(physics: Physics, membrane_thickness_nm: float) -> float:

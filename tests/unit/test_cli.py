@@ -120,6 +120,45 @@ def test_input_errors_exit_2(
     assert [item.name for item in tmp_path.iterdir()] == ["study.toml"]
 
 
+def test_kernels_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["kernels", "show"]) == 0
+    text = capsys.readouterr().out
+    for word in ("CSDA range (um)", "3000", "immunodose electron kernels 1", "random_root"):
+        assert word in text
+
+
+def test_kernels_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two energies with the fewest histories: the format, not the numbers."""
+    output = tmp_path / "k.npz"
+    few = ["--effort", "1e-6", "--energies", "2", "--seed", "3", "--threads", "1"]
+    assert main(["kernels", "build", "-o", str(output), *few]) == 0
+    done = capsys.readouterr()
+    assert "Wrote" in done.out
+    assert [line.split(":")[0] for line in done.err.splitlines()] == ["1/2", "2/2"]
+    assert main(["kernels", "show", str(output)]) == 0
+    assert "random_root: 3" in capsys.readouterr().out
+    assert [item.name for item in tmp_path.iterdir()] == ["k.npz"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["build", "-o", "{}/k.csv"], "must end in .npz"),
+        (["build", "-o", "{}/no/k.npz"], "invalid output folder"),
+        (["build", "-o", "{}/k.npz", "--effort", "nan"], "effort=nan"),
+        (["build", "-o", "{}/k.npz", "--energies", "1"], "n_energies=1"),
+        (["build", "-o", "{}/k.npz", "--seed", "-1"], "rng=-1"),
+        (["show", "{}/absent.npz"], "absent.npz"),
+    ],
+)
+def test_kernels_input_errors_exit_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], word: str
+) -> None:
+    assert main(["kernels", *(item.format(tmp_path) for item in arguments)]) == 2
+    assert word in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_unknown_command_exits_2() -> None:
     with pytest.raises(SystemExit) as caught:
         main(["dmeo"])

@@ -80,6 +80,35 @@ def test_mistakes_name_the_row(tmp_path: Path, text: str, match: str) -> None:
         emissions_from_csv(write(tmp_path, text))
 
 
+SPECTRUM = "energy_keV,yield_per_decay,emission,continuous,nuclide\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("10,0.5,beta,1,Y-90\n5,0.5,beta,1,Y-90\n", "row 3: .*unsorted.*5 after 10 in row 2"),
+        ("5,0.5,beta,1,\n5,0.5,beta,1,\n", "row 3: .*unsorted"),
+        ("5,0.5,beta,1,Y-90\n9,0.51,beta,1,Y-90\n", "beta rows of Y-90 .*normalized.*1.01"),
+        ("5,40,beta,1,\n9,60,beta,1,\n", "beta rows of the chain .*normalized.*100.*percent"),
+        ("5800,50.7,alpha,0,Ac-225\n", "alpha rows of Ac-225 .*normalized.*50.7"),
+    ],
+)
+def test_malformed_spectra(tmp_path: Path, text: str, match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        emissions_from_csv(write(tmp_path, SPECTRUM + text))
+
+
+def test_chains_branches_and_discrete_lines_are_no_malformed_spectra(tmp_path: Path) -> None:
+    """Two nuclides, each in order; a rounded total of 1.004; lines in any order; many electrons."""
+    text = (
+        "5,0.5,beta,1,Sr-90\n9,0.5,beta,1,Sr-90\n4,0.504,beta,1,Y-90\n8,0.5,beta,1,Y-90\n"
+        "3,7,auger_ce,0,Y-90\n1,9,auger_ce,0,Y-90\n6,0.02,beta,1,Zr-90\n"
+    )
+    assert emissions_from_csv(write(tmp_path, SPECTRUM + text)).sizes["line"] == 7
+    merged = "5,1.0,beta,1,\n9,1.0,beta,1,\n5800,4.0,alpha,0,\n"
+    assert emissions_from_csv(write(tmp_path, SPECTRUM + merged)).sizes["line"] == 3
+
+
 def test_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="cannot read"):
         emissions_from_csv(tmp_path / "absent.csv")

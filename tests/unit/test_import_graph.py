@@ -28,9 +28,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("summarize",),
     ("systemic", "immune"),
     ("response", "dna_damage"),
-    ("population", "hits", "transport", "monte_carlo", "cell_monte_carlo"),
+    ("population", "hits", "transport", "monte_carlo", "cell_monte_carlo", "tracks"),
     ("source", "biokinetics", "cells"),
-    ("physics",),
+    ("physics", "emission_kernels"),
+    ("kernels",),
     ("data",),
     ("schema", "provenance", "units", "rng", "threads", "memory", "typing", "errors", "_version"),
 )

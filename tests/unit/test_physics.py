@@ -284,8 +284,8 @@ def test_point_kernel_of_a_spectrum_equals_that_of_its_nuclide() -> None:
 @pytest.mark.parametrize(
     ("change", "error", "match"),
     [
-        ({"physics": None}, InputError, "physics='mird'"),
-        ({"physics": "mrid"}, InputError, "available: mird.*Did you mean 'mird'"),
+        ({"physics": "monte_carlo"}, InputError, "belongs to s_values.*physics='kernel'"),
+        ({"physics": "mrid"}, InputError, "available: kernel, mird.*Did you mean 'mird'"),
         ({"radius_um": [1.0, np.nan]}, InputError, r"radius_um\[1\]=nan"),
         ({"radius_um": [0.0, 1.0]}, InputError, r"radius_um\[0\]=0"),
         ({"radius_um": [2.0, 1.0]}, InputError, "strictly ascending"),

@@ -373,7 +373,6 @@ def test_many_shapes_share_classes() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"physics": None}, "no default"),
         ({"physics": "mrid"}, r"unknown physics='mrid'.*Did you mean 'mird'"),
         ({"method": "kernels"}, "unknown method='kernels'.*available: kernel"),
         ({"dtype": "float16"}, "unknown dtype='float16'.*float32"),

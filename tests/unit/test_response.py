@@ -223,3 +223,15 @@ def test_a_nuclide_without_rate_constant_is_named() -> None:
     ds["activity_rate_constant"] = (("nuclide",), [1e-6, np.nan])
     with pytest.raises(InputError, match="every call of"):
         imd.survival(ds, parameters=LINE)
+
+
+def test_a_realization_is_refused_with_the_call_to_make() -> None:
+    cells = imd.cells.lattice(
+        shape=(2, 1, 1), spacing_um=14.0, cell_radius_um=7.0, nucleus_radius_um=5.0
+    )
+    labeled = imd.label(cells, "At-211", decays_per_cell=3.0)
+    drawn = imd.absorbed_dose(
+        labeled, method="monte_carlo", realization=True, emissions=("alpha",), rng=1
+    )
+    with pytest.raises(InputError, match="without realization=True"):
+        imd.survival(drawn, parameters="b16f10")

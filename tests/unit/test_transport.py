@@ -220,8 +220,7 @@ def test_source_cell_may_differ() -> None:
         ({"cell_radius_um": 0.005}, UnitError, "0.005 mm are 5 um"),
         ({"cell_radius_um": float("nan")}, InputError, "cell_radius_um holds NaN"),
         ({"cell_radius_um": [5.0, 6.0]}, InputError, "must be one number"),
-        ({"physics": None}, InputError, "physics is not given.*physics='mird'"),
-        ({"physics": "track"}, InputError, "unknown physics='track'.*available: mird"),
+        ({"physics": "track"}, InputError, "unknown physics='track'.*available: kernel, mird"),
         ({"nuclide": "Lu-1777"}, DataNotFoundError, "Did you mean.*Lu-177"),
         ({"nuclide": "Bi-209"}, InputError, "stable"),
         ({"nuclide": 177}, InputError, "neither a name nor"),
@@ -249,8 +248,15 @@ def test_errors_of_single_energies() -> None:
         imd.s_values_alpha("5 MeV", **CELL)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"0\.03 to 3000 keV"):
         imd.s_values_electron(float("nan"), **CELL)
-    with pytest.raises(InputError, match="physics is not given"):
-        imd.s_values_electron(10.0, cell_radius_um=5.0, nucleus_radius_um=3.0)
+    with pytest.raises(InputError, match=r"0\.03 to 3000 keV"):
+        imd.s_values_electron(3001.0, **CELL)
+
+
+def test_kernel_is_the_default_model() -> None:
+    given = imd.s_values_electron(10.0, **{**CELL, "physics": "kernel"})
+    default = imd.s_values_electron(10.0, **{**CELL, "physics": None})
+    assert default.attrs["physics"] == "kernel"
+    np.testing.assert_array_equal(default.s_value.values, given.s_value.values)
 
 
 def test_unusual_radii_pass_when_meant() -> None:

@@ -177,3 +177,19 @@ def decay_mean(
     n_histories: int,
     n_batches: int,
 ) -> dict[str, Any]: ...
+
+class TrackOptions:
+    def __init__(
+        self,
+        root: int,
+        history: int,
+        density_g_per_cm3: float,
+        straggling: bool,
+        detailed: bool,
+        alpha_step_um: float,
+        world_radius_um: float,
+        max_points: int,
+    ) -> None: ...
+
+def record_decay(decays: DecaySampler, options: TrackOptions) -> dict[str, Any]: ...
+def record_particle(particle: int, energy_keV: float, options: TrackOptions) -> dict[str, Any]: ...

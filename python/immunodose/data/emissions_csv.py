@@ -14,7 +14,7 @@ import numpy as np
 from immunodose.errors import FileError, InputError
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
-from immunodose.typing import EMISSIONS
+from immunodose.typing import EMISSIONS, FloatArray
 
 if TYPE_CHECKING:
     import os
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 _REQUIRED = ("energy_keV", "yield_per_decay", "emission")
 _OPTIONAL = ("continuous", "nuclide")
+# A decay emits one alpha or beta; published spectra are rounded.
+_MOST_PER_DECAY = 1.0
+_YIELD_TOLERANCE = 0.005
+# Rows without a nuclide may be those of a whole chain: 238U has the most, 8 alphas and 6 betas.
+_MOST_PER_CHAIN = 8.0
 _TRUE_FALSE = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0, "": 0}
 
 Row = tuple[int, dict[str, str]]
@@ -37,7 +42,8 @@ def emissions_from_csv(path: str | os.PathLike[str], *, nuclide: str | None = No
         File with a header line and the columns ``energy_keV`` (> 0), ``yield_per_decay`` (>= 0,
         per decay of the parent, chain included if it is wanted), ``emission`` (alpha, recoil,
         beta, auger_ce, photon); optional ``continuous`` (0 or 1) and ``nuclide`` (which member of
-        the chain emits the line). Lines in any order; lines that start with ``#`` are comments.
+        the chain emits the line). Lines in any order, but the continuous ones of a nuclide and
+        class with ascending energies; lines that start with ``#`` are comments.
     nuclide
         Label of the spectrum; None takes the first ``nuclide`` of the file, else the file's stem.
 
@@ -52,11 +58,16 @@ def emissions_from_csv(path: str | os.PathLike[str], *, nuclide: str | None = No
         If the file cannot be read.
     InputError
         For a missing or unknown column, an empty table, a negative or non-finite number, an
-        unknown emission class; each names the row.
+        unknown emission class, a continuous spectrum whose energies do not ascend; each names the
+        row. For alpha or beta yields that are not normalized (see Notes).
 
     Notes
     -----
-    The numbers are used as they are: no half-life, no chain, no renormalization.
+    The numbers are used as they are: no half-life, no chain, no renormalization. A nuclide emits
+    one alpha or beta per decay at most, so the yields of each class that the column ``nuclide``
+    gives to one nuclide must not exceed 1 (by 0.5 %: published spectra are rounded). Rows without
+    a nuclide may belong to a whole chain and must not exceed 8, as in that of U-238. This finds
+    spectra per keV, in percent or in counts. Yields below 1 are branches and pass.
 
     Examples
     --------
@@ -72,6 +83,8 @@ def emissions_from_csv(path: str | os.PathLike[str], *, nuclide: str | None = No
     energy = np.array([_number(where, row, "energy_keV") for row in rows])
     yields = np.array([_number(where, row, "yield_per_decay") for row in rows])
     _check_energies(where, rows, energy, yields)
+    _check_order(where, rows, energy)
+    _check_yields(where, rows, yields)
     named = [row["nuclide"] for _, row in rows if row.get("nuclide")]
     label = nuclide if nuclide is not None else (named[0] if named else file.stem)
     if not label.strip():
@@ -165,6 +178,40 @@ def _check_energies(where: str, rows: list[Row], energy: object, yields: object)
             )
     if not np.any(np.asarray(yields) > 0):
         raise InputError(f"{where}: every yield_per_decay is 0 (nothing is emitted).")
+
+
+def _check_order(where: str, rows: list[Row], energy: FloatArray) -> None:
+    """Raise if the continuous rows of a nuclide and class do not ascend."""
+    last: dict[tuple[str, str], tuple[int, float]] = {}
+    for row, value in zip(rows, energy, strict=True):
+        if not _flag(where, row):
+            continue
+        number, cells = row
+        key = cells.get("nuclide", ""), _emission(where, row)
+        before = last.get(key)
+        if before is not None and value <= before[1]:
+            raise InputError(
+                f"{where}, row {number}: the continuous spectrum is unsorted (energy_keV = "
+                f"{value:g} after {before[1]:g} in row {before[0]}). Sort its rows by energy, and "
+                "name the nuclide of each in the column 'nuclide' if there are several."
+            )
+        last[key] = number, float(value)
+
+
+def _check_yields(where: str, rows: list[Row], yields: FloatArray) -> None:
+    """Raise if a nuclide or chain emits more alphas or betas than it can."""
+    totals: dict[tuple[str, str], float] = {}
+    for row, share in zip(rows, yields, strict=True):
+        key = row[1].get("nuclide", ""), _emission(where, row)
+        totals[key] = totals.get(key, 0.0) + float(share)
+    for (nuclide, emission), total in totals.items():
+        most = _MOST_PER_DECAY if nuclide else _MOST_PER_CHAIN
+        if emission in ("alpha", "beta") and total > most * (1.0 + _YIELD_TOLERANCE):
+            raise InputError(
+                f"{where}: the {emission} rows of {nuclide or 'the chain'} are not normalized "
+                f"(yield_per_decay adds up to {total:g}; at most {most:g} per decay). Give yields "
+                "per decay and row, not per keV or in percent; column 'nuclide' names the emitter."
+            )
 
 
 def _emission(where: str, row: Row) -> str:

@@ -78,6 +78,7 @@ class ElectronTransport {
     Particle& e = flight.particle;
     for (;;) {
       if constexpr (requires { scorer.energy(e.energy_keV); }) scorer.energy(e.energy_keV);
+      if constexpr (requires { scorer.at(e); }) scorer.at(e);
       if (ends(flight, scorer)) {
         scorer.point(e.position_um, e.weight * e.energy_keV);
         if (e.kind == ParticleKind::positron) annihilate(e, random, photons);
@@ -220,6 +221,7 @@ class ElectronTransport {
     const double secondary = loss - water_binding_keV;
     if (secondary > options_.cutoff_keV && !stays(secondary, flight.clearance_um)) {
       scorer.point(e.position_um, e.weight * water_binding_keV);
+      if constexpr (requires { scorer.secondary(); }) scorer.secondary();
       stack_.push_back({ParticleKind::electron, secondary, e.position_um,
                         isotropic_direction(random), e.weight});
     } else {
@@ -240,6 +242,7 @@ class ElectronTransport {
     const double secondary = loss - water_binding_keV;
     if (secondary > options_.cutoff_keV && !stays(secondary, flight.clearance_um)) {
       scorer.point(e.position_um, e.weight * water_binding_keV);
+      if constexpr (requires { scorer.secondary(); }) scorer.secondary();
       const double along = knock_on_cosine(e.energy_keV, loss);
       stack_.push_back({ParticleKind::electron, secondary, e.position_um,
                         deflected(e.direction, along, {-azimuth.cosine, -azimuth.sine}), e.weight});

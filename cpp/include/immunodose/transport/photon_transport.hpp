@@ -28,6 +28,7 @@ class PhotonTransport {
                     std::vector<Particle>& electrons) const {
     Particle photon = start;
     while (photon.energy_keV >= photon_min_energy_keV) {
+      if constexpr (requires { scorer.at(photon); }) scorer.at(photon);
       const PhotonAttenuation mu = physics_.attenuation_per_um(photon.energy_keV);
       const double length_um = -std::log(random.uniform()) / mu.total();
       if (length_um >= path_out_um(world, photon.position_um, photon.direction)) {
