@@ -83,6 +83,7 @@ validation: $(PACKAGE)
 
 bench: $(PACKAGE)
 	$(BIN)/python bench/bench_dose.py
+	$(BIN)/python bench/bench_transport.py
 
 wheel: $(TOOLS)
 	rm -rf dist build/wheel-check

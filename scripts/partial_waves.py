@@ -38,7 +38,8 @@ def phase_shifts(energy_keV: float, z: int) -> np.ndarray:
     amplitude, screening = POTENTIAL[z]
 
     def slope(r: float, phase: np.ndarray) -> np.ndarray:
-        potential = -z / r * sum(a * np.exp(-s * r) for a, s in zip(amplitude, screening, strict=True))
+        screened = sum(a * np.exp(-s * r) for a, s in zip(amplitude, screening, strict=True))
+        potential = -z / r * screened
         strength = 2 * gamma * potential - (FINE_STRUCTURE * potential) ** 2
         x = k * r
         regular, irregular = x * spherical_jn(order, x), x * spherical_yn(order, x)
@@ -74,9 +75,7 @@ def born_sections(energy_keV: float, z: int) -> tuple[float, float]:
     gamma = 1.0 + energy_keV / REST_keV
     mu = np.concatenate([[0.0], np.geomspace(1e-12, 1.0, 20001)])
     amplitude, screening = POTENTIAL[z]
-    form = sum(
-        a / (s * s + 4 * k * k * mu) for a, s in zip(amplitude, screening, strict=True)
-    )
+    form = sum(a / (s * s + 4 * k * k * mu) for a, s in zip(amplitude, screening, strict=True))
     density = 4 * np.pi * (2 * gamma * z * form) ** 2
     return float(np.trapezoid(density, mu)), float(np.trapezoid(2 * mu * density, mu))
 

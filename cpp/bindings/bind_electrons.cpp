@@ -81,8 +81,7 @@ void register_electrons(py::module_& physics) {
       .def(
           "stopping_keV_per_um",
           [](const ElectronPhysics& self, const DoubleArray& energy_keV) {
-            return map_energies(energy_keV,
-                                [&](double e) { return self.stopping_keV_per_um(e); });
+            return map_energies(energy_keV, [&](double e) { return self.stopping_keV_per_um(e); });
           },
           py::arg("energy_keV"))
       .def(

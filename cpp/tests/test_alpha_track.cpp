@@ -12,8 +12,8 @@ namespace {
 
 // Energies that alphas lose on 10 um straight through the middle of a nucleus.
 std::vector<double> losses(double energy_keV, Straggling straggling, int n) {
-  const AlphaSlowing slowing;
-  AlphaTracker tracker(slowing, 1.0, straggling);
+  const AlphaTrackTable table(1.0, alpha_max_energy_keV);
+  AlphaTracker tracker(table, straggling);
   const std::vector<CellSolid> cells{CellSolid({}, {{6.0, 6.0, 6.0}, {5.0, 5.0, 5.0}, {}, 0.5})};
   std::vector<double> found;
   for (int i = 0; i < n; ++i) {
@@ -40,7 +40,7 @@ TEST_CASE("without straggling an alpha follows its residual range") {
 TEST_CASE("straggling keeps the mean loss and spreads it as its variance says") {
   const AlphaSlowing slowing;
   constexpr int n = 20000;
-  const double energy = 8000.0;  // loses 7 % on 10 um: the variance hardly changes on the way
+  const double energy = 8000.0;
   const double mean_loss = losses(energy, Straggling::off, 1)[0];
   double sum = 0.0;
   double sum2 = 0.0;
@@ -48,9 +48,16 @@ TEST_CASE("straggling keeps the mean loss and spreads it as its variance says") 
     sum += loss - mean_loss;
     sum2 += (loss - mean_loss) * (loss - mean_loss);
   }
-  const double variance = alpha_loss_variance_keV2(energy - 0.5 * mean_loss, 10.0, 1.0);
-  // Five standard errors of the mean (chance 6e-7), and 5 % of the variance (relative standard
-  // error 1 %; the growth of early deviations along the way adds 1-2 %).
+  // Each piece of the way adds its variance; a deviation grows with the LET until the end.
+  const double end_let = slowing.let_keV_per_um(energy - mean_loss);
+  double variance = 0.0;
+  constexpr int pieces = 100;
+  for (int i = 0; i < pieces; ++i) {
+    const double left = slowing.energy_keV(slowing.range_um(energy) - 0.1 * (i + 0.5));
+    const double growth = end_let / slowing.let_keV_per_um(left);
+    variance += growth * growth * alpha_loss_variance_keV2(left, 10.0 / pieces, 1.0);
+  }
+  // Five standard errors: of the mean (chance 6e-7 for a fresh stream) and of the variance.
   CHECK(std::abs(sum / n) < 5.0 * std::sqrt(variance / n) + 1e-3 * mean_loss);
-  CHECK(sum2 / n == doctest::Approx(variance).epsilon(0.06));
+  CHECK(sum2 / n == doctest::Approx(variance).epsilon(5.0 * std::sqrt(2.0 / n)));
 }

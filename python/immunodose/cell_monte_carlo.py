@@ -238,7 +238,7 @@ def _s_values(
     keV[..., -1] = keV[..., :-1].sum(axis=-1)
     source_um3 = np.array(_core.transport.cell_volumes_um3(source.axes, membrane_um))
     target_um3 = np.array(_core.transport.cell_volumes_um3(target.axes, membrane_um))
-    # A decay anywhere in the cell is one in its regions in proportion to their volumes. Eq. S9.
+    # A decay anywhere in the cell is one in its regions in proportion to their volumes. Eq. S8.
     weights = source_um3 / source_um3.sum()
     filled = weights > _NO_VOLUME
     keV[-1] = np.tensordot(weights[filled], keV[:-1][filled], axes=1)

@@ -12,6 +12,7 @@ import numpy as np
 
 from immunodose import _core
 from immunodose.cells import check
+from immunodose.cells.checks import nucleus_offset_um
 from immunodose.data.chains import chain_structure
 from immunodose.data.decay_data import DEFAULT_SOURCE
 from immunodose.data.nuclides import emissions as emissions_of
@@ -191,13 +192,14 @@ def _spectrum_sampler(table: xr.Dataset) -> _core.transport.DecaySampler:
 def _scene(cells: xr.Dataset, membrane_um: float, density_g_per_cm3: float) -> _Scene:
     radius = cells["cell_radius"].values.astype(np.float64)
     nucleus = cells["nucleus_radius"].values.astype(np.float64)
+    offset = nucleus_offset_um(cells)
     core = _core.transport.SphereScene(
         x_um=cells["x"].values.astype(np.float64),
         y_um=cells["y"].values.astype(np.float64),
         z_um=cells["z"].values.astype(np.float64),
         cell_radius_um=radius,
         nucleus_radius_um=nucleus,
-        nucleus_offset_um=np.empty(0),
+        nucleus_offset_um=np.empty(0) if offset is None else offset,
         membrane_thickness_um=membrane_um,
     )
     cubes = [nucleus**3, (radius - membrane_um) ** 3 - nucleus**3]

@@ -27,14 +27,12 @@ from immunodose.errors import InputError, UnitError, ValidityWarning, did_you_me
 from immunodose.kernels import shipped_kernels
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
-from immunodose.typing import EMISSIONS, Emission, FloatArray, FloatLike, Physics
+from immunodose.typing import EMISSIONS, KERNEL_MODELS, Emission, FloatArray, FloatLike, Physics
 from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3
 
 if TYPE_CHECKING:
     import xarray as xr
 
-PHYSICS: tuple[Physics, ...] = ("kernel", "mird")
-DEFAULT_PHYSICS: Physics = "kernel"
 
 _LEFT_OUT = ("progeny_energy_left_out_keV", "progeny_energy_left_out_share")
 
@@ -86,16 +84,16 @@ class PhysicsModel:
 def require_physics(physics: str | None) -> Physics:
     """Return the name of a deterministic model (None: "kernel"), or raise InputError."""
     if physics is None:
-        return DEFAULT_PHYSICS
+        return KERNEL_MODELS[0]
     if physics == "monte_carlo":
         raise InputError(
             "physics='monte_carlo' belongs to s_values. For cells use absorbed_dose(..., "
             "method='monte_carlo'); kernels come from the same transport: physics='kernel'."
         )
-    if physics not in PHYSICS:
+    if physics not in KERNEL_MODELS:
         raise InputError(
-            f"unknown physics={physics!r} (available: {', '.join(PHYSICS)})."
-            f"{did_you_mean(physics, PHYSICS)}"
+            f"unknown physics={physics!r} (available: {', '.join(KERNEL_MODELS)})."
+            f"{did_you_mean(physics, KERNEL_MODELS)}"
         )
     return physics
 

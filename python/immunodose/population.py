@@ -13,7 +13,8 @@ import numpy as np
 
 from immunodose import _core
 from immunodose.cells import check
-from immunodose.errors import ValidityWarning
+from immunodose.cells.checks import nucleus_offset_um
+from immunodose.errors import InputError, ValidityWarning
 from immunodose.hits import alpha_chain
 from immunodose.monte_carlo import MonteCarloOptions
 from immunodose.monte_carlo import population_dose as transported_dose
@@ -173,9 +174,10 @@ def absorbed_dose(
     Raises
     ------
     InputError
-        For unlabeled cells, negative activity, unknown names in `split`, arguments without effect.
+        For unlabeled cells, negative activity, unknown names in `split`, arguments without effect,
+        nuclei out of the center (`nucleus_offset_x`, `_y`, `_z`) unless "monte_carlo".
     GeometryError
-        For overlapping cells or a nucleus larger than its cell.
+        For overlapping cells, a nucleus larger than its cell, or one that leaves it.
     ResourceError
         For more threads than this process may use.
 
@@ -247,6 +249,7 @@ def _by_kernel(
     options.require_default("kernel")
     model_name = require_physics(physics)
     check(cells)
+    _require_concentric(cells)
     rows = agents_of(cells)
     threads = resolve_threads(n_threads)
     membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
@@ -281,6 +284,18 @@ def _by_kernel(
         cross_dose_class_spread=shapes.class_spread,
     )
     return result
+
+
+def _require_concentric(cells: xr.Dataset) -> None:
+    offset = nucleus_offset_um(cells)
+    if offset is None:
+        return
+    shifted = np.flatnonzero(offset.any(axis=1))
+    raise InputError(
+        f"nucleus_offset_x, _y, _z shift {shifted.size} nuclei (first: cell {shifted[0]}), but "
+        "method='kernel' has nuclei in the center of their cells. Give method='monte_carlo', or "
+        "drop the three variables."
+    )
 
 
 def _warn_of_class_spread(spread: float) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from immunodose.errors import FileError, InputError, UnitError, did_you_mean
 from immunodose.rng import random_root
-from immunodose.typing import Physics
+from immunodose.typing import KERNEL_MODELS, Physics
 
 SCENARIO_SCHEMA_VERSION = 1
 
@@ -31,7 +31,6 @@ _BIOLOGY_MESSAGE = (
     "A scenario holds the design only; biology lives in the parameter sets of the cell lines, "
     "hosts and agents (`immunodose check` prints them). Remove the key."
 )
-_PHYSICS = ("mird",)
 
 
 def _names(key: str, value: Any, *, allow_empty: bool = False) -> tuple[str, ...]:
@@ -166,10 +165,10 @@ class Scenario:
                 "kill is followed from there). Put 0 before it."
             )
         set_value(self, "times_d", times)
-        if self.physics not in _PHYSICS:
+        if self.physics not in KERNEL_MODELS:
             raise InputError(
-                f"invalid physics={self.physics!r} (there is no default yet; "
-                f"allowed: {', '.join(map(repr, _PHYSICS))})."
+                f"invalid physics={self.physics!r} (a scenario names it; "
+                f"allowed: {', '.join(map(repr, KERNEL_MODELS))})."
             )
         if self.rng is not None:
             set_value(self, "rng", random_root(self.rng))

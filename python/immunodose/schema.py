@@ -47,6 +47,15 @@ VARIABLES: dict[str, Variable] = {
     # cells
     "cell_radius": Variable("um", "cell radius", ("arm", "cell")),
     "nucleus_radius": Variable("um", "radius of the nucleus", ("arm", "cell")),
+    "nucleus_offset_x": Variable(
+        "um", "x of the center of the nucleus from that of its cell", ("arm", "cell")
+    ),
+    "nucleus_offset_y": Variable(
+        "um", "y of the center of the nucleus from that of its cell", ("arm", "cell")
+    ),
+    "nucleus_offset_z": Variable(
+        "um", "z of the center of the nucleus from that of its cell", ("arm", "cell")
+    ),
     "cell_type": Variable("1", "cell type", ("arm", "cell")),
     "antigen": Variable("1", "relative expression of the targeted antigen", ("arm", "cell")),
     "mhc1_baseline": Variable(

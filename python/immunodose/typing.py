@@ -18,6 +18,9 @@ Source: TypeAlias = Literal["nucleus", "cytoplasm", "membrane", "cell"]
 Emission: TypeAlias = Literal["alpha", "recoil", "beta", "auger_ce", "photon"]
 Physics: TypeAlias = Literal["kernel", "mird", "monte_carlo"]
 
+KERNEL_MODELS: tuple[Physics, ...] = ("kernel", "mird")
+"""The deterministic models, the default first; Monte Carlo is a method of its own."""
+
 TARGETS: tuple[Target, ...] = ("nucleus", "cytoplasm", "membrane", "cell")
 SOURCES: tuple[Source, ...] = ("nucleus", "cytoplasm", "membrane")
 EMISSIONS: tuple[Emission, ...] = ("alpha", "recoil", "beta", "auger_ce", "photon")

@@ -26,7 +26,7 @@ CELL: dict[str, Any] = {"cell_radius_um": 5.0, "nucleus_radius_um": 3.0}
 # nucleus with its standard error, to the cell likewise, Gy. PENELOPE, every collision followed
 # (pypenred 1.15.2, cut-off 100 eV).
 PENELOPE = np.array([
-    [20.0, 3.788e-3, 0.026e-3, 2.922e-3, 0.015e-3],
+    [20.0, 3.734e-3, 0.013e-3, 2.892e-3, 0.0075e-3],
     [100.0, 6.921e-4, 0.057e-4, 5.124e-4, 0.034e-4],
 ])  # fmt: skip
 # Gy to the nucleus of a 7/5 um cell for 1436 MeV of 177Lu in it: membrane, cytoplasm, nucleus.

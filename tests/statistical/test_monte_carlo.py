@@ -227,3 +227,47 @@ def test_electrons_agree_with_a_single_cell_s_value() -> None:
         assert condensed == pytest.approx(
             float(doses["detailed"].sel(target=target).sum()), rel=0.05
         )
+
+
+def test_shifted_nuclei_are_hit_by_where_they_are() -> None:
+    """Nucleus to nucleus, the shift is a shorter distance; from the own membrane, an exact mean."""
+    offset = np.array([[1.2, 0.0, 0.9], [-1.0, 1.1, 0.0]])
+    shift = {f"nucleus_offset_{axis}": offset[:, i] for i, axis in enumerate("xyz")}
+    cells = imd.cells.from_arrays(
+        x_um=[0.0, 15.0], y_um=[0.0, 0.0], z_um=[0.0, 0.0],
+        cell_radius_um=CELL_UM, nucleus_radius_um=NUCLEUS_UM, **shift,
+    )  # fmt: skip
+    first = np.array([1.0, 0.0])
+
+    def found(source: str) -> tuple[float, float, float]:
+        labeled = imd.label(
+            cells, "At-211", decays_per_cell=0.5, localization={source: 1.0}, weights=first
+        )
+        result = transport(
+            labeled, n_histories=960_000, straggling=False, membrane_thickness_nm=0.0
+        ).sel(target="nucleus", emission="alpha")
+        dose = result["absorbed_dose"].sum("origin").values
+        return (
+            dose[0],
+            dose[1],
+            float((result["absorbed_dose_stderr"] ** 2).sum("origin")[1]) ** 0.5,
+        )
+
+    distance = float(np.linalg.norm([15.0, 0.0, 0.0] + offset[1] - offset[0]))
+    assert distance < 14.0  # nuclei closer than touching cells
+    # Nuclei alone, as cells of their own, have the same alphas: straight tracks in water.
+    alone = imd.s_values(
+        "At-211", cell_radius_um=NUCLEUS_UM, nucleus_radius_um=NUCLEUS_UM,
+        distance_um=distance, physics="mird",
+    )["s_value"].sel(target="nucleus", source="nucleus", emission="alpha").squeeze()  # fmt: skip
+    _, cross, error = found("nucleus")
+    assert STANDARD_ERRORS * error < 0.05 * cross
+    assert abs(cross - float(alone)) < STANDARD_ERRORS * error
+    hits = imd.hit_statistics(
+        "At-211", cell_radius_um=CELL_UM, nucleus_radius_um=NUCLEUS_UM,
+        nucleus_offset_um=1.5, source="membrane",
+    ).squeeze()  # fmt: skip
+    mean = hits["hits_per_decay"] * hits["frequency_mean_specific_energy"].sel(per="traversal")
+    own, _, _ = found("membrane")
+    # 960,000 decays hit 0.15 times: relative standard error below 0.4 %.
+    assert own == pytest.approx(float(mean), rel=STANDARD_ERRORS * 0.004)

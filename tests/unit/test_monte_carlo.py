@@ -258,3 +258,17 @@ def test_clusters_of_a_spectrum_are_refused() -> None:
     table = imd.emissions("Ac-225")
     with pytest.raises(InputError, match="alphas per decay, but says not"):
         transport(imd.label(cluster(), table, decays_per_cell=1.0))
+
+
+def test_nuclei_out_of_the_center_need_monte_carlo(cells: xr.Dataset) -> None:
+    n = cells.sizes["cell"]
+    zero = {f"nucleus_offset_{axis}": ("cell", np.zeros(n)) for axis in "xyz"}
+    centered = cells.assign(zero)
+    assert_same_bits(transport(centered, realization=True), transport(cells, realization=True))
+    exact = imd.absorbed_dose(centered, physics="mird", merge=False)
+    assert exact.equals(imd.absorbed_dose(cells, physics="mird", merge=False))
+    one = centered.assign(nucleus_offset_x=("cell", np.where(np.arange(n) == 4, 1.0, 0.0)))
+    with pytest.raises(InputError, match=r"1 nuclei \(first: cell 4\).*method='monte_carlo'"):
+        imd.absorbed_dose(one)
+    with pytest.raises(GeometryError, match="cell 4"):
+        transport(one.assign(nucleus_offset_y=3.0 * one["nucleus_offset_x"]))

@@ -119,7 +119,8 @@ ElasticScattering elastic_scattering(double energy_keV) {
   const double position = std::log(energy_keV / first_energy_keV) / std::log(energy_ratio);
   ElasticScattering scattering;
   const double beta2 = electron_beta_squared(energy_keV);
-  // Eq. E15: the Mott over the spinless cross-section, to first order in Z.
+  // Eq. E15: the Mott over the spinless cross-section to first order in Z; the term that both have,
+  // pi alpha Z beta sqrt(mu), is in the partial waves.
   const auto spin = [&](double z) {
     return beta2 + constants::pi * constants::fine_structure * z * std::sqrt(beta2);
   };

@@ -18,7 +18,7 @@ namespace {
 class Physics {
  public:
   explicit Physics(const CellMonteCarloInput& input)
-      : alphas(input.density_g_per_cm3),
+      : alphas(input.density_g_per_cm3, alpha_max_energy_keV),
         electrons(input.density_g_per_cm3),
         photons(input.density_g_per_cm3) {
     if (input.electrons.mode == ElectronMode::condensed) {
@@ -28,7 +28,7 @@ class Physics {
 
   const CondensedElectron* condensed_tables() const { return condensed ? &*condensed : nullptr; }
 
-  AlphaSlowing alphas;
+  AlphaTrackTable alphas;
   ElectronPhysics electrons;
   PhotonPhysics photons;
   std::optional<CondensedElectron> condensed;
@@ -65,7 +65,7 @@ class Tracker {
  public:
   Tracker(const CellMonteCarloInput& input, const Physics& physics)
       : world_{input.source.center_um(), input.world_radius_um},
-        alphas_(physics.alphas, input.density_g_per_cm3, input.straggling),
+        alphas_(physics.alphas, input.straggling),
         electrons_(physics.electrons, physics.condensed_tables(), input.electrons),
         photons_(physics.photons) {}
 

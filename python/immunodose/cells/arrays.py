@@ -96,14 +96,14 @@ def from_arrays(
     x_um, y_um, z_um
         Centers of the cells in um, finite, of equal length >= 1.
     cell_radius_um, nucleus_radius_um
-        Radii in um, > 0, one number for all cells or one per cell; the nucleus is concentric and
-        not larger than its cell.
+        Radii in um, > 0, one number for all cells or one per cell; the nucleus is not larger than
+        its cell, and concentric unless `nucleus_offset_x`, `_y`, `_z` are given.
     allow_unusual
         Whether radii outside 0.5 to 100 um pass (they suggest nm or mm).
     **per_cell
         Further variables (e.g. `antigen`, `cell_type`): one value per cell or one for all, or a
         tuple `(values, units)`. A variable that the schema does not declare is dimensionless
-        unless its units are given.
+        unless its units are given. `nucleus_offset_x`, `_y`, `_z` (um, all three) shift nuclei.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def from_arrays(
     UnitError
         Implausible radii.
     GeometryError
-        Cells overlap or a nucleus is larger than its cell.
+        Cells overlap, or a nucleus is larger than its cell or leaves it.
 
     Notes
     -----
@@ -148,4 +148,6 @@ def from_arrays(
             )
     x, y, z, cell_radius, nucleus_radius = arrays.values()
     checks.require_population(x, y, z, cell_radius, nucleus_radius, allow_unusual=allow_unusual)
-    return make_population(x, y, z, cell_radius, nucleus_radius, per_cell, geometry="arrays")
+    cells = make_population(x, y, z, cell_radius, nucleus_radius, per_cell, geometry="arrays")
+    checks.nucleus_offset_um(cells)
+    return cells

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PLAUSIBLE_RADIUS_UM = (0.5, 100.0)  # small nuclei to oocytes
 OVERLAP_TOLERANCE = 1e-9  # relative to the sum of the radii
+OFFSETS = ("nucleus_offset_x", "nucleus_offset_y", "nucleus_offset_z")
+_ROUNDING = 1e-12  # of the reach of a nucleus, relative to the cell radius
 
 
 def _first(bad: np.ndarray) -> str:
@@ -148,6 +150,53 @@ def require_population(
     require_no_overlap(x_um, y_um, z_um, cell_radius_um)
 
 
+def nucleus_offset_um(cells: xr.Dataset) -> FloatArray | None:
+    """Return the checked offsets (cell, 3) of the nuclei in um, None if all are in the center.
+
+    Parameters
+    ----------
+    cells
+        Population that may have the variables `nucleus_offset_x`, `_y`, `_z` (cell) [um].
+
+    Raises
+    ------
+    InputError
+        Only some of the three are there, or they hold NaN.
+    GeometryError
+        A nucleus leaves its cell.
+    """
+    given = [name for name in OFFSETS if name in cells.variables]
+    if not given:
+        return None
+    missing = [name for name in OFFSETS if name not in given]
+    if missing:
+        raise InputError(
+            f"the Dataset has {given[0]!r} but no {missing[0]!r}. Give all of "
+            f"{', '.join(OFFSETS)}, 0 um where a nucleus is not shifted."
+        )
+    offset = np.stack([_per_cell_um(cells, name) for name in OFFSETS], axis=1)
+    for column, name in enumerate(OFFSETS):
+        require_finite(name, offset[:, column])
+    radius = cells["cell_radius"].values.astype(np.float64)
+    reach = np.linalg.norm(offset, axis=1) + cells["nucleus_radius"].values
+    bad = reach > radius * (1.0 + _ROUNDING)
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise GeometryError(
+            f"the nucleus of cell {first} reaches {reach[first]:g} um from the center of its cell "
+            f"of {radius[first]:g} um ({_first(bad)}). Make the offset or the nucleus smaller."
+        )
+    return offset if offset.any() else None
+
+
+def _per_cell_um(cells: xr.Dataset, name: str) -> FloatArray:
+    if cells[name].dims != ("cell",):
+        raise InputError(f"{name!r} has dims {cells[name].dims} (allowed: ('cell',)).")
+    if cells[name].attrs.get("units", "um") != "um":
+        raise UnitError(f"{name!r} has units {cells[name].attrs['units']!r} (allowed: 'um').")
+    return as_numbers(name, cells[name].values)
+
+
 def check(cells: xr.Dataset, *, allow_unusual: bool = True) -> None:
     """Check that a Dataset is a valid cell population.
 
@@ -155,7 +204,7 @@ def check(cells: xr.Dataset, *, allow_unusual: bool = True) -> None:
     ----------
     cells
         Dataset with coords `x`, `y`, `z` and variables `cell_radius`, `nucleus_radius`, all in um
-        along dim `cell`.
+        along dim `cell`; `nucleus_offset_x`, `_y`, `_z` [um], if any, shift the nuclei.
     allow_unusual
         Whether radii outside 0.5 to 100 um pass.
 
@@ -164,7 +213,7 @@ def check(cells: xr.Dataset, *, allow_unusual: bool = True) -> None:
     InputError
         A variable is missing, has other dims or holds NaN.
     GeometryError
-        Cells overlap or a nucleus is larger than its cell.
+        Cells overlap, or a nucleus is larger than its cell or leaves it.
 
     Examples
     --------
@@ -184,9 +233,6 @@ def check(cells: xr.Dataset, *, allow_unusual: bool = True) -> None:
                 f"the Dataset has no variable {name!r}, so it is no cell population. "
                 "Make one with immunodose.cells.from_arrays."
             )
-        if cells[name].dims != ("cell",):
-            raise InputError(f"{name!r} has dims {cells[name].dims} (allowed: ('cell',)).")
-        if cells[name].attrs.get("units", "um") != "um":
-            raise UnitError(f"{name!r} has units {cells[name].attrs['units']!r} (allowed: 'um').")
-        arrays.append(as_numbers(name, cells[name].values))
+        arrays.append(_per_cell_um(cells, name))
     require_population(*arrays, allow_unusual=allow_unusual)
+    nucleus_offset_um(cells)

@@ -25,8 +25,8 @@ class ElectronKernelTable {
 
   struct Folded {
     RadialKernel kernel;
-    double radiated_keV = 0.0;       // per decay, leaves as bremsstrahlung
-    double below_table_keV = 0.0;    // per decay, of electrons slower than the table
+    double radiated_keV = 0.0;     // per decay, leaves as bremsstrahlung
+    double below_table_keV = 0.0;  // per decay, of electrons slower than the table
   };
   // Kernel of all lines. Electrons outside the table have the scaled kernel of its end and the
   // range of a constant ratio of range to energy. Throws InputError above 20 MeV.

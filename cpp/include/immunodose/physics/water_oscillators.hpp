@@ -8,7 +8,8 @@ namespace immunodose {
 inline constexpr double electrons_per_molecule = 10.0;
 // Losses below this do not occur [onset of the measured loss function, Hayashi et al. 2000].
 inline constexpr double water_gap_keV = 0.007;
-// First ionization threshold of the liquid [Nikjoo et al., Radiat Res 2006;166:..]: what an
+// First ionization threshold of the liquid, about 10 to 11 eV in dielectric models
+// [Emfietzoglou & Nikjoo, Radiat Res 2005;163:98]; here an assumed value within that range: what an
 // ionization leaves behind.
 inline constexpr double water_binding_keV = 0.0108;
 inline constexpr double oxygen_k_edge_keV = 0.539;

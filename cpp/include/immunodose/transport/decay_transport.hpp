@@ -73,20 +73,22 @@ class DecayTransport {
                             std::int64_t n_histories, std::int64_t n_batches,
                             const StopPoll& stop) const;
 
-  // Classes with a column in the results, ascending.
-  const std::vector<EmissionClass>& emissions() const { return emissions_; }
-
- private:
   struct Source {
     std::int64_t cell;  // rank, -1: the medium
     CellRegion region;
   };
+  // Draws the place of a decay, uniform in its source. Eq. MC-9.
+  Place sample_place(const Source& source, double world_radius_um, Stream& stream,
+                     Vec3& position_um) const;
+
+  // Classes with a column in the results, ascending.
+  const std::vector<EmissionClass>& emissions() const { return emissions_; }
+
+ private:
   class Worker;
 
   static Source source_of(std::size_t slot, std::size_t n_slots);
   std::vector<double> activity_by_rank(const DecaySources& sources) const;
-  Place sample_place(const Source& source, double world_radius_um, Stream& stream,
-                     Vec3& position_um) const;
   template <class SlotOf>
   void run(std::int64_t n, std::int64_t first_history, double world_radius_um,
            const SlotOf& make_slot_of, std::size_t n_slots, RegionTally& tally,
