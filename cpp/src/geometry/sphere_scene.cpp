@@ -3,6 +3,7 @@
 
 #include <numeric>
 #include <string>
+#include <utility>
 
 #include "immunodose/core/error.hpp"
 
@@ -161,22 +162,27 @@ void SphereScene::register_cells() {
   for (std::int64_t rank = 0; rank < n_cells(); ++rank) {
     visit_voxels(rank, [&](std::size_t voxel, Vec3, double) { ++starts_[voxel + 1]; });
   }
-  std::partial_sum(starts_.begin(), starts_.end(), starts_.begin());
-  const auto n_entries = static_cast<std::size_t>(starts_.back());
-  entry_rank_.resize(n_entries);
-  entry_ball_.resize(4 * n_entries);
+  for (std::size_t voxel = 1; voxel <= n_voxels; ++voxel) {
+    const auto n = static_cast<std::size_t>(starts_[voxel]);
+    starts_[voxel] = starts_[voxel - 1] + static_cast<std::int64_t>((n + lanes - 1) / lanes);
+  }
+  const auto n_groups = static_cast<std::size_t>(starts_.back());
+  Group nobody{};
+  nobody.square.fill(-std::numeric_limits<float>::infinity());
+  groups_.assign(n_groups, nobody);
+  entry_rank_.assign(n_groups * lanes, -1);
   std::vector<std::int64_t> next(starts_.begin(), starts_.end() - 1);
+  for (std::int64_t& entry : next) entry *= static_cast<std::int64_t>(lanes);
   for (std::int64_t rank = 0; rank < n_cells(); ++rank) {
     visit_voxels(rank, [&](std::size_t voxel, Vec3 offset, double radius) {
       const auto entry = static_cast<std::size_t>(next[voxel]++);
       entry_rank_[entry] = static_cast<std::int32_t>(rank);
-      const auto first = static_cast<std::size_t>(starts_[voxel]);
-      const std::size_t n_all = static_cast<std::size_t>(starts_[voxel + 1]) - first;
-      float* const at = &entry_ball_[4 * first + (entry - first)];
-      at[0] = static_cast<float>(offset.x);
-      at[n_all] = static_cast<float>(offset.y);
-      at[2 * n_all] = static_cast<float>(offset.z);
-      at[3 * n_all] = static_cast<float>(radius * radius);
+      Group& group = groups_[entry / lanes];
+      const std::size_t lane = entry % lanes;
+      group.x[lane] = static_cast<float>(offset.x);
+      group.y[lane] = static_cast<float>(offset.y);
+      group.z[lane] = static_cast<float>(offset.z);
+      group.square[lane] = static_cast<float>(radius * radius);
     });
   }
 }
@@ -217,30 +223,37 @@ bool SphereScene::clip_to_box(Vec3 start_um, Vec3 direction, double& from_um, do
   return from_um < to_um;
 }
 
+void SphereScene::cross_inner(Crossing& crossing, Vec3 start_um, Vec3 direction,
+                              double length_um) const {
+  crossing.inside = membrane_um_ > 0.0
+                        ? chord_of(inside(crossing.cell), start_um, direction, length_um)
+                        : crossing.whole;
+  if (crossing.inside.length_um() > 0.0) {
+    crossing.nucleus = chord_of(nucleus(crossing.cell), start_um, direction, length_um);
+  }
+}
+
 Crossing SphereScene::cross(std::int64_t rank, Vec3 start_um, Vec3 direction,
                             double length_um) const {
   Crossing crossing{rank, chord_of(cell(rank), start_um, direction, length_um), {}, {}};
-  crossing.inside =
-      membrane_um_ > 0.0 ? chord_of(inside(rank), start_um, direction, length_um) : crossing.whole;
-  if (crossing.inside.length_um() > 0.0) {
-    crossing.nucleus = chord_of(nucleus(rank), start_um, direction, length_um);
-  }
+  cross_inner(crossing, start_um, direction, length_um);
   return crossing;
 }
 
 void SphereScene::add_crossing(std::int64_t rank, Vec3 start_um, Vec3 direction, double length_um,
                                double from_um, double to_um, std::vector<Crossing>& found) const {
-  const Chord whole = chord_of(cell(rank), start_um, direction, length_um);
-  const double entry = whole.entry_um;
-  if (whole.length_um() <= 0.0 || entry < from_um || entry >= to_um) return;
-  auto place = found.end();
-  while (place != found.begin() && (place - 1)->whole.entry_um > entry) --place;
-  found.insert(place, cross(rank, start_um, direction, length_um));
+  Crossing crossing{rank, chord_of(cell(rank), start_um, direction, length_um), {}, {}};
+  const double entry = crossing.whole.entry_um;
+  if (crossing.whole.length_um() <= 0.0 || entry < from_um || entry >= to_um) return;
+  cross_inner(crossing, start_um, direction, length_um);
+  found.push_back(crossing);
+  for (auto i = found.size() - 1; i > 0 && found[i - 1].whole.entry_um > entry; --i) {
+    std::swap(found[i - 1], found[i]);
+  }
 }
 
 void SphereScene::cross_voxel(const Voxel& voxel, Vec3 start_um, Vec3 direction, double length_um,
                               double from_um, double to_um, std::vector<Crossing>& found) const {
-  constexpr std::size_t chunk = 16;
   const std::size_t index = index_of(voxel);
   const auto first = static_cast<std::size_t>(starts_[index]);
   const auto last = static_cast<std::size_t>(starts_[index + 1]);
@@ -254,29 +267,24 @@ void SphereScene::cross_voxel(const Voxel& voxel, Vec3 start_um, Vec3 direction,
   const auto uy = static_cast<float>(direction.y);
   const auto uz = static_cast<float>(direction.z);
   // A ball enters no later than the enlarged one plus the root of what the margin adds.
-  const auto length = static_cast<float>(to_um - std::max(0.0, from_um));
+  const auto latest = static_cast<float>(to_um - std::max(0.0, from_um));
   const float earliest = from_um < 0.0 ? -std::numeric_limits<float>::infinity() : -entry_slack_um_;
-  std::array<float, chunk> entry;
-  for (std::size_t begin = first; begin < last; begin += chunk) {
-    const std::size_t n = std::min(chunk, last - begin);
-    // Entries of a voxel lie together: all x, all y, all z, all squared radii.
-    const std::size_t n_all = last - first;
-    const float* x = &entry_ball_[4 * first + (begin - first)];
-    const float* y = x + n_all;
-    const float* z = y + n_all;
-    const float* square = z + n_all;
-    for (std::size_t k = 0; k < n; ++k) {
-      const float dx = x[k] - px;
-      const float dy = y[k] - py;
-      const float dz = z[k] - pz;
+  for (std::size_t g = first; g < last; ++g) {
+    const Group& ball = groups_[g];
+    std::array<float, lanes> missed;  // by how much, at most 0 for candidates
+    for (std::size_t k = 0; k < lanes; ++k) {
+      const float dx = ball.x[k] - px;
+      const float dy = ball.y[k] - py;
+      const float dz = ball.z[k] - pz;
       const float along = dx * ux + dy * uy + dz * uz;
-      const float half2 = square[k] - (dx * dx + dy * dy + dz * dz - along * along);
-      const float at = along - std::sqrt(std::max(half2, 0.0F));
-      entry[k] = half2 < 0.0F ? std::numeric_limits<float>::infinity() : at;
+      const float half2 = ball.square[k] - (dx * dx + dy * dy + dz * dz - along * along);
+      const float entry = along - std::sqrt(std::max(half2, 0.0F));
+      missed[k] = std::max(std::max(entry - latest, earliest - entry), -half2);
     }
-    for (std::size_t k = 0; k < n; ++k) {
-      if (!(entry[k] < length && entry[k] >= earliest)) continue;
-      add_crossing(entry_rank_[begin + k], start_um, direction, length_um, from_um, to_um, found);
+    for (std::size_t k = 0; k < lanes; ++k) {
+      if (missed[k] > 0.0F) continue;
+      add_crossing(entry_rank_[g * lanes + k], start_um, direction, length_um, from_um, to_um,
+                   found);
     }
   }
 }
@@ -290,9 +298,8 @@ CellRegion SphereScene::region(std::int64_t rank, Vec3 point_um) const {
 }
 
 Place SphereScene::locate(Vec3 point_um) const {
-  const std::size_t index = index_of(voxel_of(point_um));
-  for (auto e = starts_[index]; e < starts_[index + 1]; ++e) {
-    const std::int64_t rank = entry_rank_[static_cast<std::size_t>(e)];
+  for (const std::int32_t rank : cells_near(index_of(voxel_of(point_um)))) {
+    if (rank < 0) break;
     const Vec3 offset = point_um - at(rank).center_um;
     const double radius = at(rank).cell_radius_um;
     if (dot(offset, offset) <= radius * radius) return {rank, region(rank, point_um)};
@@ -300,27 +307,30 @@ Place SphereScene::locate(Vec3 point_um) const {
   return {};
 }
 
-double SphereScene::clearance(Vec3 point_um) const {
+Surroundings SphereScene::surroundings_in(std::int64_t rank, Vec3 point_um) const {
+  const double inward = at(rank).cell_radius_um - norm(point_um - at(rank).center_um);
+  const double to_nucleus = norm(point_um - nucleus_center(rank)) - at(rank).nucleus_radius_um;
+  if (to_nucleus <= 0.0) return {{rank, CellRegion::nucleus}, -to_nucleus};
+  const double to_membrane = inward - membrane_um_;
+  if (to_membrane >= 0.0) {
+    return {{rank, CellRegion::cytoplasm}, std::min(to_nucleus, to_membrane)};
+  }
+  return {{rank, CellRegion::membrane}, std::min(inward, -to_membrane)};
+}
+
+Surroundings SphereScene::surroundings(Vec3 point_um) const {
   const Voxel voxel = voxel_of(point_um);
-  const std::size_t index = index_of(voxel);
   // Cells that do not touch this voxel are at least as far as its sides. Eq. MC-3.
   const Vec3 off = point_um - voxel_center(voxel);
   const double largest = std::max({std::abs(off.x), std::abs(off.y), std::abs(off.z)});
   double nearest = std::abs(0.5 * voxel_um_ - largest);  // outside of the grid: to the grid
-  for (auto e = starts_[index]; e < starts_[index + 1]; ++e) {
-    const std::int64_t rank = entry_rank_[static_cast<std::size_t>(e)];
+  for (const std::int32_t rank : cells_near(index_of(voxel))) {
+    if (rank < 0) break;
     const double outside = norm(point_um - at(rank).center_um) - at(rank).cell_radius_um;
-    if (outside > 0.0) {
-      nearest = std::min(nearest, outside);
-      continue;
-    }
-    const double to_nucleus = norm(point_um - nucleus_center(rank)) - at(rank).nucleus_radius_um;
-    if (to_nucleus <= 0.0) return -to_nucleus;
-    const double to_membrane = -(outside + membrane_um_);
-    if (to_membrane >= 0.0) return std::min(to_nucleus, to_membrane);
-    return std::min(-outside, -to_membrane);
+    if (outside <= 0.0) return surroundings_in(rank, point_um);
+    nearest = std::min(nearest, outside);
   }
-  return nearest;
+  return {{}, nearest};
 }
 
 }  // namespace immunodose

@@ -36,16 +36,16 @@ CondensedElectron::CondensedElectron(const ElectronPhysics& physics,
   const auto& grid = ElectronPhysics::energies;
   nodes_.reserve(grid.n_nodes());
   for (std::size_t i = 0; i < grid.n_nodes(); ++i) {
-    nodes_.push_back(make_node(physics, grid.node(i)));
+    nodes_.push_back(make_node(physics, i));
   }
 }
 
-CondensedRates CondensedElectron::make_node(const ElectronPhysics& physics,
-                                            double energy_keV) const {
+CondensedRates CondensedElectron::make_node(const ElectronPhysics& physics, std::size_t i) const {
+  const double energy_keV = ElectronPhysics::energies.node(i);
   const double density = physics.density_g_per_cm3();
   const LossSpectrum spectrum = loss_spectrum(physics.losses(), energy_keV);
   const ElasticScattering elastic = elastic_scattering(energy_keV);
-  const double scale = physics.distant_scale(energy_keV);
+  const double scale = physics.distant_scale_at_node(i);
   const double hard = options_.hard_loss_keV;
   const double free_path = 1.0 / elastic.rate_per_um();
   const double transport_path = 1.0 / elastic.transport_below(1.0);
@@ -67,20 +67,6 @@ CondensedRates CondensedElectron::make_node(const ElectronPhysics& physics,
                                     running_at(spectrum, spectrum.close.keV2_per_um, hard));
   node.longest_step = std::max(free_path, 2.0 * grouped) / density;
   return node;
-}
-
-CondensedRates CondensedElectron::at(double energy_keV) const {
-  const auto place = ElectronPhysics::energies.find(energy_keV);
-  const CondensedRates& a = nodes_[place.cell];
-  const CondensedRates& b = nodes_[place.cell + 1];
-  const auto mix = [&](double low, double high) { return low + place.fraction * (high - low); };
-  return {mix(a.hard_elastic, b.hard_elastic),
-          mix(a.hard_close, b.hard_close),
-          mix(a.mu_cut, b.mu_cut),
-          mix(a.soft_transport, b.soft_transport),
-          mix(a.soft_stopping, b.soft_stopping),
-          mix(a.soft_straggling, b.soft_straggling),
-          mix(a.longest_step, b.longest_step)};
 }
 
 }  // namespace immunodose

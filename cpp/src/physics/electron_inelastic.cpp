@@ -29,37 +29,10 @@ double exchange_factor(double a) {
   return std::max(0.0, exchanged / plain);
 }
 
-// Both logarithms of a distant collision, Eq. E8: longitudinal and transverse.
-struct Distant {
-  double longitudinal;
-  double transverse;
-};
-
-Distant distant_logarithms(double energy_keV, double loss_keV, double transverse_base) {
-  const double rest = 2.0 * electron_rest_energy_keV;
-  const double q = smallest_recoil_keV(energy_keV, loss_keV);
-  if (q >= loss_keV) return {0.0, 0.0};
-  const double plain = std::log(loss_keV * (q + rest) / (q * (loss_keV + rest)));
-  return {plain * exchange_factor(loss_keV / energy_keV), transverse_base};
-}
-
 // ln(1/(1 - beta^2)) - beta^2 - delta: transverse collisions, without deflection.
 double transverse_logarithm(double energy_keV) {
   const double beta2 = electron_beta_squared(energy_keV);
   return std::max(0.0, -std::log1p(-beta2) - beta2 - water_density_effect(energy_keV));
-}
-
-// Mean 1 - cosine of a longitudinal distant collision: Q(Q + 2 m) averaged over the recoil
-// energies from the smallest one to the loss.
-double distant_deflection(double energy_keV, double loss_keV) {
-  const double rest = 2.0 * electron_rest_energy_keV;
-  const double q = smallest_recoil_keV(energy_keV, loss_keV);
-  if (q >= loss_keV || loss_keV >= energy_keV) return 0.0;
-  const double mean_square =
-      rest * (loss_keV - q) / std::log(loss_keV * (q + rest) / (q * (loss_keV + rest)));
-  const double p = momentum_keV(energy_keV);
-  const double p_after = momentum_keV(energy_keV - loss_keV);
-  return (mean_square - q * (q + rest)) / (2.0 * p * p_after);
 }
 
 }  // namespace
@@ -147,23 +120,41 @@ class DensityAt {
  public:
   explicit DensityAt(double energy_keV)
       : energy_(energy_keV),
+        momentum_(momentum_keV(energy_keV)),
         strength_(collision_strength_keV_per_um(energy_keV)),
-        transverse_base_(transverse_logarithm(energy_keV)) {}
+        transverse_logarithm_(transverse_logarithm(energy_keV)) {}
 
   LossDensity operator()(double loss, double strength, double count) const {
-    const Distant logs = distant_logarithms(energy_, loss, transverse_base_);
+    constexpr double rest = 2.0 * electron_rest_energy_keV;
+    LossDensity density{};
+    density.close = strength_ * count * moller_ratio(energy_, loss) / (loss * loss);
+    const double after = momentum_keV(energy_ - loss);
+    const double products = 2.0 * momentum_ * after;
+    if (after > 0.0) {
+      const double rise = momentum_ * momentum_ + after * after - loss * (loss + rest);
+      density.close_deflection = density.close * (1.0 - std::clamp(rise / products, -1.0, 1.0));
+    }
+    // Both logarithms of a distant collision, Eq. E8: longitudinal and transverse.
+    const double q = smallest_recoil_keV(energy_, loss);
+    if (q >= loss) return density;
     const double factor = strength_ * strength / loss;
-    const double close = strength_ * count * moller_ratio(energy_, loss) / (loss * loss);
-    const double longitudinal = factor * logs.longitudinal;
-    return {longitudinal + factor * logs.transverse, close, factor * logs.transverse,
-            longitudinal * distant_deflection(energy_, loss),
-            close * (1.0 - deflection_cosine(energy_, loss, loss))};
+    const double plain = std::log(loss * (q + rest) / (q * (loss + rest)));
+    const double longitudinal = factor * plain * exchange_factor(loss / energy_);
+    density.transverse = factor * transverse_logarithm_;
+    density.distant = longitudinal + density.transverse;
+    if (after > 0.0) {
+      // Q(Q + 2 m) averaged over the recoil energies from the smallest one to the loss.
+      const double mean_square = rest * (loss - q) / plain;
+      density.distant_deflection = longitudinal * (mean_square - q * (q + rest)) / products;
+    }
+    return density;
   }
 
  private:
   double energy_;
+  double momentum_;
   double strength_;
-  double transverse_base_;
+  double transverse_logarithm_;
 };
 
 void append(CollisionIntegrals& sums, double half, double low, double high, double density_low,
@@ -184,8 +175,15 @@ LossSpectrum loss_spectrum(const LossGrid& grid, double energy_keV) {
   const DensityAt density(energy_keV);
   const double largest = largest_loss_keV(energy_keV);
   LossSpectrum spectrum;
+  spectrum.loss_keV.reserve(w.size());
   spectrum.loss_keV.push_back(w[0]);
-  spectrum.distant = spectrum.close = {{0.0}, {0.0}, {0.0}, {0.0}};
+  for (auto* sums : {&spectrum.distant, &spectrum.close}) {
+    for (auto* sum :
+         {&sums->per_um, &sums->keV_per_um, &sums->keV2_per_um, &sums->transport_per_um}) {
+      sum->reserve(w.size());
+      sum->push_back(0.0);
+    }
+  }
   double transverse = 0.0;
   LossDensity before = density(w[0], grid.strength()[0], grid.free_count()[0]);
   for (std::size_t i = 1; i < w.size() && w[i - 1] < largest; ++i) {

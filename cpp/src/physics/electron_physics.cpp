@@ -70,6 +70,7 @@ ElectronPhysics::ElectronPhysics(double density_g_per_cm3) : density_(density_g_
       for (double& value : *sum) value *= scale;
     }
     nodes_.push_back(make_node(energy, spectrum));
+    nodes_.back().distant_scale = scale;
     if (i % nodes_per_row == 0) add_sampler_row(spectrum);
   }
   integrate_ranges();
@@ -80,11 +81,10 @@ ElectronPhysics::Node ElectronPhysics::make_node(double energy_keV,
   const ElasticScattering scattering = elastic_scattering(energy_keV);
   Node node{};
   node.elastic = density_ * scattering.rate_per_um();
-  node.oxygen_rate = density_ * scattering.element[0].rate_per_um;
-  node.oxygen_screening = scattering.element[0].screening;
-  node.hydrogen_screening = scattering.element[1].screening;
-  node.oxygen_spin = scattering.element[0].spin;
-  node.hydrogen_spin = scattering.element[1].spin;
+  node.oxygen = density_ * scattering.element[0].rate_per_um;
+  for (std::size_t k = 0; k < ElasticScattering::n_elements; ++k) {
+    node.shape[k] = {scattering.element[k].screening, scattering.element[k].spin};
+  }
   node.distant = density_ * spectrum.distant.rate();
   node.close = density_ * spectrum.close.rate();
   node.radiative = density_ * bremsstrahlung_rate_per_um(energy_keV);
@@ -120,47 +120,15 @@ void ElectronPhysics::integrate_ranges() {
   }
 }
 
-template <class Member>
-double ElectronPhysics::interpolate(double energy_keV, Member member) const {
-  const auto place = energies.find(energy_keV);
-  const double low = nodes_[place.cell].*member;
-  return low + place.fraction * (nodes_[place.cell + 1].*member - low);
-}
-
-ElectronRates ElectronPhysics::rates(double energy_keV) const {
-  const auto place = energies.find(energy_keV);
-  const Node& low = nodes_[place.cell];
-  const Node& high = nodes_[place.cell + 1];
-  const auto mix = [&](double a, double b) { return a + place.fraction * (b - a); };
-  return {mix(low.elastic, high.elastic), mix(low.distant, high.distant),
-          mix(low.close, high.close), mix(low.radiative, high.radiative)};
-}
-
 ElasticScattering ElectronPhysics::elastic(double energy_keV) const {
-  ElasticScattering scattering;
-  const double oxygen = interpolate(energy_keV, &Node::oxygen_rate);
+  const double oxygen = interpolate(energy_keV, &Node::oxygen);
   const double both = interpolate(energy_keV, &Node::elastic);
-  scattering.element[0] = {oxygen, interpolate(energy_keV, &Node::oxygen_screening),
-                           interpolate(energy_keV, &Node::oxygen_spin)};
-  scattering.element[1] = {both - oxygen, interpolate(energy_keV, &Node::hydrogen_screening),
-                           interpolate(energy_keV, &Node::hydrogen_spin)};
+  const ElasticShape a = elastic_shape(0, energy_keV);
+  const ElasticShape b = elastic_shape(1, energy_keV);
+  ElasticScattering scattering;
+  scattering.element[0] = {oxygen, a.screening, a.spin};
+  scattering.element[1] = {both - oxygen, b.screening, b.spin};
   return scattering;
-}
-
-double ElectronPhysics::stopping_keV_per_um(double energy_keV) const {
-  return interpolate(energy_keV, &Node::stopping);
-}
-
-double ElectronPhysics::csda_range_um(double energy_keV) const {
-  return interpolate(energy_keV, &Node::range);
-}
-
-double ElectronPhysics::transverse_share(double energy_keV) const {
-  return interpolate(energy_keV, &Node::transverse_share);
-}
-
-double ElectronPhysics::close_tail_share(double energy_keV) const {
-  return interpolate(energy_keV, &Node::close_tail_share);
 }
 
 double ElectronPhysics::scale_at(double energy_keV) const {

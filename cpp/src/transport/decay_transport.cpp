@@ -309,14 +309,25 @@ DecayTransportResult DecayTransport::realization(const DecaySources& sources, co
       until.size(), tally, stop);
   DecayTransportResult result;
   result.n_histories = n_all;
-  std::vector<double> row(row_size(kept, tally.n_columns()));
-  result.energy_keV.resize(row.size() * static_cast<std::size_t>(scene_.n_cells()));
-  for (std::int64_t rank = 0; rank < scene_.n_cells(); ++rank) {
-    const auto id = static_cast<std::size_t>(scene_.order()[static_cast<std::size_t>(rank)]);
-    double* const out = result.energy_keV.data() + id * row.size();
-    reduce_cell(tally, rank, kept, row, [&](std::size_t i, double keV) { out[i] = keV; });
+  const std::size_t width = row_size(kept, tally.n_columns());
+  const auto n_cells = static_cast<std::size_t>(scene_.n_cells());
+  result.energy_keV.resize(width * n_cells);
+  for (auto* values : {&result.energy_let, &result.region_keV}) {
+    values->resize(n_cells * RegionTally::n_targets * tally.n_columns());
   }
-  add_hits(tally, result);
+  result.hits.resize(result.energy_let.size());
+  parallel_for(
+      scene_.n_cells(), block, options_.n_threads,
+      [&](std::int64_t first, std::int64_t last) {
+        std::vector<double> row(width);
+        for (std::int64_t rank = first; rank < last; ++rank) {
+          const auto id = static_cast<std::size_t>(scene_.order()[static_cast<std::size_t>(rank)]);
+          double* const out = result.energy_keV.data() + id * width;
+          reduce_cell(tally, rank, kept, row, [&](std::size_t i, double keV) { out[i] = keV; });
+          add_hits(tally, rank, result);
+        }
+      },
+      stop);
   add_account(tally, 1.0, result);
   return result;
 }
@@ -331,29 +342,23 @@ void DecayTransport::add_account(const RegionTally& tally, double factor,
   }
 }
 
-void DecayTransport::add_hits(const RegionTally& tally, DecayTransportResult& result) const {
+void DecayTransport::add_hits(const RegionTally& tally, std::int64_t rank,
+                              DecayTransportResult& result) const {
   const std::size_t n_columns = tally.n_columns();
-  const std::size_t width = RegionTally::n_targets * n_columns;
-  const auto n = static_cast<std::size_t>(scene_.n_cells());
-  result.hits.resize(n * width);
-  result.energy_let.resize(n * width);
-  result.region_keV.resize(n * width);
-  for (std::int64_t rank = 0; rank < scene_.n_cells(); ++rank) {
-    const std::size_t first =
-        static_cast<std::size_t>(scene_.order()[static_cast<std::size_t>(rank)]) * width;
-    for (std::size_t column = 0; column < n_columns; ++column) {
-      const std::size_t whole = first + n_cell_regions * n_columns + column;
-      for (std::size_t region = 0; region < n_cell_regions; ++region) {
-        const std::size_t at = first + region * n_columns + column;
-        result.hits[at] = tally.hits(rank, region, column);
-        result.energy_let[at] = tally.energy_let(rank, region, column);
-        result.region_keV[at] =
-            tally.energy_keV(rank, region, column, 0) + tally.energy_keV(rank, region, column, 1);
-        result.energy_let[whole] += result.energy_let[at];
-        result.region_keV[whole] += result.region_keV[at];
-      }
-      result.hits[whole] = tally.hits(rank, n_cell_regions, column);
+  const auto id = static_cast<std::size_t>(scene_.order()[static_cast<std::size_t>(rank)]);
+  const std::size_t first = id * RegionTally::n_targets * n_columns;
+  for (std::size_t column = 0; column < n_columns; ++column) {
+    const std::size_t whole = first + n_cell_regions * n_columns + column;
+    for (std::size_t region = 0; region < n_cell_regions; ++region) {
+      const std::size_t at = first + region * n_columns + column;
+      result.hits[at] = tally.hits(rank, region, column);
+      result.energy_let[at] = tally.energy_let(rank, region, column);
+      result.region_keV[at] =
+          tally.energy_keV(rank, region, column, 0) + tally.energy_keV(rank, region, column, 1);
+      result.energy_let[whole] += result.energy_let[at];
+      result.region_keV[whole] += result.region_keV[at];
     }
+    result.hits[whole] = tally.hits(rank, n_cell_regions, column);
   }
 }
 

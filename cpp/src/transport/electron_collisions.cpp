@@ -15,14 +15,17 @@ using constants::electron_rest_energy_keV;
 void scatter_elastically(Particle& electron, const ElasticScattering& elastic, double mu_cut,
                          Stream& random) {
   const auto& parts = elastic.element;
-  const double above0 = parts[0].rate_per_um * (1.0 - parts[0].share_below(mu_cut));
-  const double above1 = parts[1].rate_per_um * (1.0 - parts[1].share_below(mu_cut));
-  const auto& part = parts[random.uniform32() * (above0 + above1) < above0 ? 0 : 1];
-  const double below = part.share_below(mu_cut);
+  const double below0 = parts[0].share_below(mu_cut);
+  const double below1 = parts[1].share_below(mu_cut);
+  const double above0 = parts[0].rate_per_um * (1.0 - below0);
+  const double above1 = parts[1].rate_per_um * (1.0 - below1);
+  const bool first = random.uniform32() * (above0 + above1) < above0;
+  const auto& part = parts[first ? 0 : 1];
+  const double below = first ? below0 : below1;
   const double mu = part.quantile(below + (1.0 - below) * random.uniform32());
   // Spin factor 1 - spin * mu: otherwise nothing happens.
   if (random.uniform32() < part.spin * mu) return;
-  electron.direction = deflected(electron.direction, 1.0 - 2.0 * mu, random_azimuth(random));
+  electron.direction = turned(electron.direction, 2.0 * mu, random_azimuth(random));
 }
 
 double sample_hard_loss(const ElectronPhysics& physics, double energy_keV, double threshold_keV,
@@ -35,17 +38,6 @@ double sample_hard_loss(const ElectronPhysics& physics, double energy_keV, doubl
     const double loss = 1.0 / (inverse_low - u * (inverse_low - inverse_high));
     if (random.uniform32() < physics.hard_acceptance(energy_keV, loss)) return loss;
   }
-}
-
-double sample_distant_recoil(double energy_keV, double loss_keV, Stream& random) {
-  // Q/(Q + 2 m) is log-uniform. Eq. E8.
-  constexpr double rest = 2.0 * electron_rest_energy_keV;
-  const double least = smallest_recoil_keV(energy_keV, loss_keV);
-  const double low = least / (least + rest);
-  const double high = loss_keV / (loss_keV + rest);
-  if (low >= high) return least;
-  const double y = low * std::pow(high / low, random.uniform32());
-  return rest * y / (1.0 - y);
 }
 
 double knock_on_cosine(double energy_keV, double loss_keV) {
@@ -68,7 +60,8 @@ double sample_soft_loss(const CondensedElectron& condensed, double energy_keV, d
   constexpr double nearly_normal = 1.0 / 9.0;
   constexpr double uniform = 1.0 / 3.0;
   if (ratio <= nearly_normal) {
-    const double sum = random.uniform32() + random.uniform32() + random.uniform32();
+    const Stream::Halves two = random.halves();
+    const double sum = two.first + two.second + random.uniform32();
     return mean * (1.0 + 2.0 * std::sqrt(ratio) * (sum - 1.5));  // variance of the sum: 1/4
   }
   const double u = random.uniform32();
@@ -80,11 +73,11 @@ double sample_soft_loss(const CondensedElectron& condensed, double energy_keV, d
 
 void deflect_softly(Particle& electron, double transport, Stream& random) {
   // mu is exponential, with the exact mean. Eq. E20.
-  const double mean_mu = 0.5 * (1.0 - std::exp(-transport));
+  const double mean_mu = 0.5 * (1.0 - fast_exp(-transport));
   if (mean_mu <= 0.0) return;
   double mu = 2.0;
-  while (mu > 1.0) mu = -mean_mu * std::log(random.uniform32());
-  electron.direction = deflected(electron.direction, 1.0 - 2.0 * mu, random_azimuth(random));
+  while (mu > 1.0) mu = -mean_mu * fast_log(random.uniform32());
+  electron.direction = turned(electron.direction, 2.0 * mu, random_azimuth(random));
 }
 
 void radiate(Particle& electron, Stream& random, std::vector<Particle>& photons) {

@@ -24,10 +24,20 @@ HistoryScorer::HistoryScorer(const SphereScene& scene, RegionTally& tally,
                              const ElectronPhysics* electrons)
     : scene_(scene), tally_(tally), electrons_(electrons), slots_(first_slots) {}
 
+HistoryScorer::~HistoryScorer() {
+  for (std::size_t fate = 0; fate < n_fates; ++fate) {
+    for (std::size_t c = 0; c < n_emission_classes; ++c) {
+      if (account_[fate][c] == 0) continue;
+      tally_.add_account(static_cast<Fate>(fate), static_cast<EmissionClass>(c), account_[fate][c]);
+    }
+  }
+}
+
 void HistoryScorer::start(EmissionClass emission, std::int64_t origin) {
   emission_ = emission;
   origin_ = origin;
   last_ = origin;
+  free_ = {};  // a history must not depend on the one before
 }
 
 void HistoryScorer::finish() {
@@ -38,13 +48,14 @@ void HistoryScorer::finish() {
     left = {};
   }
   used_.clear();
-  tally_.add_account(Fate::cells, emission_, in_cells);
+  add_account(Fate::cells, emission_, in_cells);
   account(Fate::medium, emission_, medium_keV_);
   medium_keV_ = 0.0;
 }
 
 RegionTally::Deposit& HistoryScorer::deposit(std::int64_t cell) {
   last_ = cell;
+  if (slots_[last_slot_].cell == cell) return slots_[last_slot_];
   if (2 * used_.size() >= slots_.size()) grow();
   std::size_t slot = slot_of(cell, slots_.size());
   while (slots_[slot].cell != cell) {
@@ -55,6 +66,7 @@ RegionTally::Deposit& HistoryScorer::deposit(std::int64_t cell) {
     }
     slot = (slot + 1) & (slots_.size() - 1);
   }
+  last_slot_ = slot;
   return slots_[slot];
 }
 
@@ -69,9 +81,21 @@ void HistoryScorer::grow() {
   slots_ = std::move(larger);
 }
 
-double HistoryScorer::let_keV_per_um() const {
+double HistoryScorer::let_keV_per_um() {
   if (electrons_ == nullptr || !tally_.with_hits()) return 0.0;
-  return electrons_->stopping_keV_per_um(std::max(electron_keV_, electron_min_energy_keV));
+  if (let_ < 0.0) {
+    let_ = electrons_->stopping_keV_per_um(std::max(electron_keV_, electron_min_energy_keV));
+  }
+  return let_;
+}
+
+double HistoryScorer::clearance(Vec3 position_um) {
+  const Surroundings around = inside_last(position_um, position_um)
+                                  ? scene_.surroundings_in(last_, position_um)
+                                  : scene_.surroundings(position_um);
+  free_ = {position_um, around.clearance_um};
+  free_place_ = around.place;
+  return around.clearance_um;
 }
 
 void HistoryScorer::local(Place place, double energy_keV) {
@@ -82,13 +106,7 @@ void HistoryScorer::local(Place place, double energy_keV) {
   deposit(place.cell).energy_keV[static_cast<std::size_t>(place.region)] += energy_keV;
 }
 
-void HistoryScorer::point(Vec3 position_um, double energy_keV) {
-  Place place;
-  if (inside_last(position_um, position_um)) {
-    place = {last_, scene_.region(last_, position_um)};
-  } else {
-    place = scene_.locate(position_um);
-  }
+void HistoryScorer::add(Place place, double energy_keV) {
   if (place.cell < 0) {
     medium_keV_ += energy_keV;
     return;
@@ -96,6 +114,16 @@ void HistoryScorer::point(Vec3 position_um, double energy_keV) {
   RegionTally::Deposit& left = deposit(place.cell);
   left.energy_keV[static_cast<std::size_t>(place.region)] += energy_keV;
   left.energy_let[static_cast<std::size_t>(place.region)] += energy_keV * let_keV_per_um();
+}
+
+void HistoryScorer::point(Vec3 position_um, double energy_keV) {
+  if (is_free(position_um)) {
+    add(free_place_, energy_keV);
+  } else if (inside_last(position_um, position_um)) {
+    add({last_, scene_.region(last_, position_um)}, energy_keV);
+  } else {
+    add(scene_.locate(position_um), energy_keV);
+  }
 }
 
 bool HistoryScorer::inside_last(Vec3 from_um, Vec3 to_um) const {
@@ -113,9 +141,14 @@ void HistoryScorer::segment(Vec3 position_um, Vec3 direction, double length_um, 
     return;
   }
   if (energy_keV <= 0.0) return;
+  const Vec3 end_um = position_um + length_um * direction;
+  if (is_free(position_um) && is_free(end_um)) {
+    add(free_place_, energy_keV);
+    return;
+  }
   const double per_um = energy_keV / length_um;
   const double let = let_keV_per_um();
-  if (inside_last(position_um, position_um + length_um * direction)) {
+  if (inside_last(position_um, end_um)) {
     add(scene_.cross(last_, position_um, direction, length_um), per_um, let);
     return;
   }
@@ -170,7 +203,7 @@ void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, AlphaStepper& stepper) 
     return !stepper.stopped();
   });
   medium_keV_ += stepper.stop().energy_keV;
-  tally_.add_account(Fate::cells, emission_, in_cells);
+  add_account(Fate::cells, emission_, in_cells);
 }
 
 }  // namespace immunodose

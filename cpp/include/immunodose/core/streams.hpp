@@ -47,6 +47,17 @@ class Stream {
   // Uniform in (0, 1) with 32 random bits: enough for one collision of many.
   double uniform32() { return (static_cast<double>(next_word()) + 0.5) * 0x1p-32; }
 
+  // Two uniform numbers in (0, 1) with 16 random bits each, for choices that need no more.
+  struct Halves {
+    double first;
+    double second;
+  };
+  Halves halves() {
+    const std::uint32_t word = next_word();
+    return {(static_cast<double>(word >> 16) + 0.5) * 0x1p-16,
+            (static_cast<double>(word & 0xFFFFU) + 0.5) * 0x1p-16};
+  }
+
  private:
   PhiloxKey key_;
   PhiloxCounter counter_;

@@ -37,6 +37,12 @@ struct Place {
   CellRegion region = CellRegion::nucleus;
 };
 
+struct Surroundings {
+  Place place;
+  // Lower bound of the distance to the nearest surface; exact inside a cell.
+  double clearance_um = 0.0;
+};
+
 class SphereScene {
  public:
   struct Input {
@@ -67,8 +73,10 @@ class SphereScene {
   Place locate(Vec3 point_um) const;
   // Region of a point that lies in the cell of this rank.
   CellRegion region(std::int64_t rank, Vec3 point_um) const;
-  // Lower bound of the distance to the nearest surface; exact inside a cell.
-  double clearance(Vec3 point_um) const;
+  Surroundings surroundings(Vec3 point_um) const;
+  // Of a point that lies in the cell of this rank.
+  Surroundings surroundings_in(std::int64_t rank, Vec3 point_um) const;
+  double clearance(Vec3 point_um) const { return surroundings(point_um).clearance_um; }
 
   // The chords of a segment in one cell.
   Crossing cross(std::int64_t rank, Vec3 start_um, Vec3 direction, double length_um) const;
@@ -104,6 +112,12 @@ class SphereScene {
     return static_cast<std::size_t>((v[2] * n_voxels_[1] + v[1]) * n_voxels_[0] + v[0]);
   }
   Vec3 voxel_center(const Voxel& v) const;
+  std::span<const std::int32_t> cells_near(std::size_t voxel) const {
+    const auto first = static_cast<std::size_t>(starts_[voxel]) * lanes;
+    const auto last = static_cast<std::size_t>(starts_[voxel + 1]) * lanes;
+    return {entry_rank_.data() + first, last - first};
+  }
+  void cross_inner(Crossing& crossing, Vec3 start_um, Vec3 direction, double length_um) const;
   void add_crossing(std::int64_t rank, Vec3 start_um, Vec3 direction, double length_um,
                     double from_um, double to_um, std::vector<Crossing>& found) const;
   void cross_voxel(const Voxel& voxel, Vec3 start_um, Vec3 direction, double length_um,
@@ -118,11 +132,16 @@ class SphereScene {
   std::array<double, 3> low_um_{};
   Voxel n_voxels_{1, 1, 1};
   double voxel_um_ = 1.0;
-  double margin_um_ = 0.0;            // by which balls are enlarged in the grid, against rounding
-  std::vector<std::int64_t> starts_;  // first entry of each voxel
-  std::vector<std::int32_t> entry_rank_;
-  // Balls relative to the center of the voxel, single precision: they only choose candidates.
-  std::vector<float> entry_ball_;
+  double margin_um_ = 0.0;  // by which balls are enlarged in the grid, against rounding
+  // Cells that touch a voxel, in groups of `lanes` that are tested side by side. Balls relative
+  // to the center of the voxel, single precision: they only choose candidates.
+  static constexpr std::size_t lanes = 4;
+  struct Group {
+    std::array<float, lanes> x, y, z, square;  // of the radius; -infinity: no cell
+  };
+  std::vector<std::int64_t> starts_;  // first group of each voxel
+  std::vector<Group> groups_;
+  std::vector<std::int32_t> entry_rank_;  // (group, lane), -1 where there is no cell
   float entry_slack_um_ = 0.0F;
 };
 

@@ -25,6 +25,9 @@ class AlphaTrackTable {
   State at(double residual_range_um) const { return at<true>(residual_range_um); }
   template <bool with_variance>
   State at(double residual_range_um) const;
+  double range_variance_um2(double residual_range_um) const {
+    return residual_range_um > 0.0 ? column(place(residual_range_um), 2) : 0.0;
+  }
   double range_um(double energy_keV) const { return slowing_.range_um(energy_keV); }
   double let_keV_per_um(double energy_keV) const { return slowing_.let_keV_per_um(energy_keV); }
 
@@ -34,26 +37,36 @@ class AlphaTrackTable {
     double value[3];
     double slope[3];
   };
+  // Between which nodes, with the weights of their values and slopes.
+  struct Place {
+    const Node* node;
+    double from_a, from_b, slope_a, slope_b;
+  };
+  Place place(double residual_range_um) const;
+  static double column(const Place& p, std::size_t c) {
+    return p.node[0].value[c] * p.from_a + p.node[1].value[c] * p.from_b +
+           p.node[0].slope[c] * p.slope_a - p.node[1].slope[c] * p.slope_b;
+  }
+
   AlphaSlowing slowing_;
   double root_step_;
+  double nodes_per_root_;
   std::vector<Node> nodes_;
 };
+
+inline AlphaTrackTable::Place AlphaTrackTable::place(double residual_range_um) const {
+  const double position = std::sqrt(residual_range_um) * nodes_per_root_;
+  const auto i = std::min(nodes_.size() - 2, static_cast<std::size_t>(position));
+  const double t = position - static_cast<double>(i);
+  const double u = 1.0 - t;
+  return {&nodes_[i], u * u * (1.0 + 2.0 * t), t * t * (3.0 - 2.0 * t), t * u * u, t * t * u};
+}
 
 template <bool with_variance>
 AlphaTrackTable::State AlphaTrackTable::at(double residual_range_um) const {
   if (residual_range_um <= 0.0) return {0.0, 0.0, 0.0};
-  const double position = std::sqrt(residual_range_um) / root_step_;
-  const auto i = std::min(nodes_.size() - 2, static_cast<std::size_t>(position));
-  const double t = position - static_cast<double>(i);
-  const double u = 1.0 - t;
-  const Node& a = nodes_[i];
-  const Node& b = nodes_[i + 1];
-  const double from_a = u * u * (1.0 + 2.0 * t);
-  const double from_b = t * t * (3.0 - 2.0 * t);
-  const auto column = [&](std::size_t c) {
-    return a.value[c] * from_a + b.value[c] * from_b + t * u * (a.slope[c] * u - b.slope[c] * t);
-  };
-  return {column(0), column(1), with_variance ? column(2) : 0.0};
+  const Place p = place(residual_range_um);
+  return {column(p, 0), column(p, 1), with_variance ? column(p, 2) : 0.0};
 }
 
 // What a piece of track leaves; nothing is created: the losses of all pieces sum to the energy.
@@ -83,16 +96,13 @@ class AlphaStepper {
   AlphaLoss advance(double length_um) {
     if (length_um <= 0.0 || stopped()) return {};
     double left_um = residual_um_ - length_um;
-    auto next = straggling_ ? table_.at<true>(left_um) : table_.at<false>(left_um);
     if (straggling_) {
       // Eq. MC-5: a loss too large by d keV is a track too long by d / LET.
-      const double variance = state_.range_variance_um2 - next.range_variance_um2;
-      if (variance > 0.0) left_um += std::sqrt(variance) * normal_(stream_);
-      left_um = std::clamp(left_um, 0.0, residual_um_);
-      next = table_.at(left_um);
+      const double variance = state_.range_variance_um2 - table_.range_variance_um2(left_um);
+      if (variance > 0.0) left_um += std::sqrt(variance) * normal_number(stream_);
     }
-    residual_um_ = std::max(0.0, left_um);
-    return move_to(next);
+    residual_um_ = std::clamp(left_um, 0.0, residual_um_);
+    return move_to(straggling_ ? table_.at<true>(residual_um_) : table_.at<false>(residual_um_));
   }
 
   // Leaves all that is left.
@@ -112,7 +122,6 @@ class AlphaStepper {
   const AlphaTrackTable& table_;
   bool straggling_;
   Stream& stream_;
-  NormalSampler normal_;
   double residual_um_;
   AlphaTrackTable::State state_;
 };

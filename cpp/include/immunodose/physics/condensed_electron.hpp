@@ -3,6 +3,7 @@
 // than two cut-offs stay single, the others act as one deflection and one loss per step.
 // Eqs. E19-E23, docs/theory/electrons.md.
 #pragma once
+#include <cstddef>
 #include <vector>
 
 #include "immunodose/physics/electron_physics.hpp"
@@ -34,10 +35,25 @@ class CondensedElectron {
   double hard_loss_keV() const { return options_.hard_loss_keV; }
 
  private:
-  CondensedRates make_node(const ElectronPhysics& physics, double energy_keV) const;
+  CondensedRates make_node(const ElectronPhysics& physics, std::size_t i) const;
 
   CondensedOptions options_;
   std::vector<CondensedRates> nodes_;
 };
+
+// Inline: most callers need one or two of the rates.
+inline CondensedRates CondensedElectron::at(double energy_keV) const {
+  const auto place = ElectronPhysics::energies.find(energy_keV);
+  const CondensedRates& a = nodes_[place.cell];
+  const CondensedRates& b = nodes_[place.cell + 1];
+  const auto mix = [&](double low, double high) { return low + place.fraction * (high - low); };
+  return {mix(a.hard_elastic, b.hard_elastic),
+          mix(a.hard_close, b.hard_close),
+          mix(a.mu_cut, b.mu_cut),
+          mix(a.soft_transport, b.soft_transport),
+          mix(a.soft_stopping, b.soft_stopping),
+          mix(a.soft_straggling, b.soft_straggling),
+          mix(a.longest_step, b.longest_step)};
+}
 
 }  // namespace immunodose

@@ -22,6 +22,13 @@ struct ElectronRates {
   double distant;
   double close;
   double radiative;
+  double oxygen;  // share of the elastic collisions, as a rate
+};
+
+// Of elastic collisions with one element, see ScreenedRutherford.
+struct ElasticShape {
+  double screening;
+  double spin;
 };
 
 class ElectronPhysics {
@@ -36,6 +43,7 @@ class ElectronPhysics {
   double density_g_per_cm3() const { return density_; }
   ElectronRates rates(double energy_keV) const;
   ElasticScattering elastic(double energy_keV) const;
+  ElasticShape elastic_shape(std::size_t element, double energy_keV) const;
   // Collision stopping power, keV/um, and its path integral from 0, um.
   double stopping_keV_per_um(double energy_keV) const;
   double csda_range_um(double energy_keV) const;
@@ -54,13 +62,16 @@ class ElectronPhysics {
   const LossGrid& losses() const { return losses_; }
   // Factor that makes the stopping power that of ICRU 90. Eq. E10.
   double distant_scale(double energy_keV) const { return scale_at(energy_keV); }
+  // The same at a node of `energies`.
+  double distant_scale_at_node(std::size_t i) const { return nodes_[i].distant_scale; }
 
  private:
   struct Node {
-    double elastic, distant, close, radiative;
+    double elastic, distant, close, radiative, oxygen;
     double stopping, range;
-    double oxygen_rate, oxygen_screening, hydrogen_screening, oxygen_spin, hydrogen_spin;
+    ElasticShape shape[ElasticScattering::n_elements];
     double transverse_share, close_tail_share;
+    double distant_scale;
   };
   static constexpr std::size_t n_quantiles = 129;
   static constexpr std::size_t n_levels = 4;
@@ -70,8 +81,11 @@ class ElectronPhysics {
   Node make_node(double energy_keV, const LossSpectrum& spectrum) const;
   void add_sampler_row(const LossSpectrum& spectrum);
   void integrate_ranges();
-  template <class Member>
-  double interpolate(double energy_keV, Member member) const;
+  double interpolate(double energy_keV, double Node::* member) const {
+    const auto place = energies.find(energy_keV);
+    const double low = nodes_[place.cell].*member;
+    return low + place.fraction * (nodes_[place.cell + 1].*member - low);
+  }
   std::size_t row_of(double energy_keV, double v) const;
 
   double density_;
@@ -84,5 +98,39 @@ class ElectronPhysics {
   // (row, quantile)
   std::vector<float> close_;
 };
+
+inline ElectronRates ElectronPhysics::rates(double energy_keV) const {
+  const auto place = energies.find(energy_keV);
+  const Node& low = nodes_[place.cell];
+  const Node& high = nodes_[place.cell + 1];
+  const auto mix = [&](double a, double b) { return a + place.fraction * (b - a); };
+  return {mix(low.elastic, high.elastic), mix(low.distant, high.distant),
+          mix(low.close, high.close), mix(low.radiative, high.radiative),
+          mix(low.oxygen, high.oxygen)};
+}
+
+inline ElasticShape ElectronPhysics::elastic_shape(std::size_t element, double energy_keV) const {
+  const auto place = energies.find(energy_keV);
+  const ElasticShape& low = nodes_[place.cell].shape[element];
+  const ElasticShape& high = nodes_[place.cell + 1].shape[element];
+  return {low.screening + place.fraction * (high.screening - low.screening),
+          low.spin + place.fraction * (high.spin - low.spin)};
+}
+
+inline double ElectronPhysics::stopping_keV_per_um(double energy_keV) const {
+  return interpolate(energy_keV, &Node::stopping);
+}
+
+inline double ElectronPhysics::csda_range_um(double energy_keV) const {
+  return interpolate(energy_keV, &Node::range);
+}
+
+inline double ElectronPhysics::transverse_share(double energy_keV) const {
+  return interpolate(energy_keV, &Node::transverse_share);
+}
+
+inline double ElectronPhysics::close_tail_share(double energy_keV) const {
+  return interpolate(energy_keV, &Node::close_tail_share);
+}
 
 }  // namespace immunodose

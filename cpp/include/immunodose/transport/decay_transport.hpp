@@ -98,7 +98,7 @@ class DecayTransport {
   void add_batch(const RegionTally& tally, const KeptDims& kept, double factor, double n_done,
                  DecayTransportResult& result, const StopPoll& stop) const;
   static void add_account(const RegionTally& tally, double factor, DecayTransportResult& result);
-  void add_hits(const RegionTally& tally, DecayTransportResult& result) const;
+  void add_hits(const RegionTally& tally, std::int64_t rank, DecayTransportResult& result) const;
 
   const SphereScene& scene_;
   const DecaySampler& decays_;

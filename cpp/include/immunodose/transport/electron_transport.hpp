@@ -3,12 +3,13 @@
 // Collision by collision (detailed) or in steps that group the soft ones (condensed).
 // docs/theory/electrons.md, sections 6 and 7.
 #pragma once
+#include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "immunodose/core/constants.hpp"
 #include "immunodose/core/error.hpp"
+#include "immunodose/core/fast_math.hpp"
 #include "immunodose/core/streams.hpp"
 #include "immunodose/physics/condensed_electron.hpp"
 #include "immunodose/physics/electron_physics.hpp"
@@ -114,9 +115,7 @@ class ElectronTransport {
   bool ends(Flight& flight, S& scorer) const {
     const double energy = flight.particle.energy_keV;
     if (energy <= options_.cutoff_keV) return true;
-    if (--flight.until_check > 0 && flight.clearance_um > 0.0) {
-      return stays(energy, flight.clearance_um);
-    }
+    if (--flight.until_check > 0 && flight.clearance_um > 0.0) return false;
     constexpr int steps_between_checks = 8;
     flight.until_check = steps_between_checks;
     flight.clearance_um = scorer.clearance(flight.particle.position_um);
@@ -132,10 +131,13 @@ class ElectronTransport {
     Particle& e = flight.particle;
     const ElectronRates rates = physics_.rates(e.energy_keV);
     const double total = rates.elastic + rates.distant + rates.close + rates.radiative;
-    flight.move(-std::log(random.uniform32()) / total);
+    flight.move(-fast_log(random.uniform32()) / total);
     double chosen = random.uniform32() * total;
     if ((chosen -= rates.elastic) < 0.0) {
-      scatter_elastically(e, physics_.elastic(e.energy_keV), 0.0, random);
+      const std::size_t element = chosen + rates.oxygen < 0.0 ? 1 : 0;
+      const double turn =
+          sample_elastic_deflection(physics_.elastic_shape(element, e.energy_keV), random);
+      if (turn > 0.0) e.direction = turned(e.direction, turn, random_azimuth(random));
     } else if ((chosen -= rates.distant) < 0.0) {
       distant_collision(flight, random, scorer);
     } else if ((chosen -= rates.close) < 0.0) {
@@ -164,7 +166,7 @@ class ElectronTransport {
     const double elastic = std::max(rates.hard_elastic, slowest.hard_elastic);
     const double close = std::max(rates.hard_close, slowest.hard_close);
     const double radiative = physics_.rates(e.energy_keV).radiative;
-    const double free_um = -std::log(random.uniform32()) / (elastic + close + radiative);
+    const double free_um = -fast_log(random.uniform32()) / (elastic + close + radiative);
     const bool stops = soft_step(flight, std::min(free_um, limit_um), rates, random, scorer);
     if (stops || free_um > limit_um || e.energy_keV <= options_.cutoff_keV) return;
     const CondensedRates now = condensed_->at(e.energy_keV);
@@ -212,9 +214,10 @@ class ElectronTransport {
   template <class S>
   void distant_collision(Flight& flight, Stream& random, S& scorer) {
     Particle& e = flight.particle;
+    const Stream::Halves choice = random.halves();
     const double loss =
-        physics_.sample_distant_loss(e.energy_keV, random.uniform32(), random.uniform32());
-    const bool transverse = random.uniform32() < physics_.transverse_share(e.energy_keV);
+        physics_.sample_distant_loss(e.energy_keV, random.uniform32(), choice.first);
+    const bool transverse = choice.second < physics_.transverse_share(e.energy_keV);
     const double secondary = loss - water_binding_keV;
     if (secondary > options_.cutoff_keV && !stays(secondary, flight.clearance_um)) {
       scorer.point(e.position_um, e.weight * water_binding_keV);
@@ -225,9 +228,8 @@ class ElectronTransport {
       scorer.point(e.position_um, e.weight * loss);
     }
     if (!transverse) {
-      const double recoil = sample_distant_recoil(e.energy_keV, loss, random);
-      const double cosine = deflection_cosine(e.energy_keV, loss, recoil);
-      e.direction = deflected(e.direction, cosine, random_azimuth(random));
+      const double turn = sample_distant_deflection(e.energy_keV, loss, random);
+      e.direction = turned(e.direction, turn, random_azimuth(random));
     }
     e.energy_keV -= loss;
   }

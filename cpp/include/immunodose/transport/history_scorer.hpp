@@ -17,6 +17,10 @@ class HistoryScorer {
  public:
   // `electrons` gives the LET of electrons, null where none are transported.
   HistoryScorer(const SphereScene& scene, RegionTally& tally, const ElectronPhysics* electrons);
+  // The account of all histories goes to the tally at the end: threads would wait for each other.
+  ~HistoryScorer();
+  HistoryScorer(const HistoryScorer&) = delete;
+  HistoryScorer& operator=(const HistoryScorer&) = delete;
 
   // A particle emitted by a decay in `origin` (-1: in the medium).
   void start(EmissionClass emission, std::int64_t origin);
@@ -25,8 +29,11 @@ class HistoryScorer {
   // Scorer concept (particle.hpp); `energy` is that of the electron under way.
   void point(Vec3 position_um, double energy_keV);
   void segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV);
-  double clearance(Vec3 position_um) const { return scene_.clearance(position_um); }
-  void energy(double energy_keV) { electron_keV_ = energy_keV; }
+  double clearance(Vec3 position_um);
+  void energy(double energy_keV) {
+    electron_keV_ = energy_keV;
+    let_ = -1.0;
+  }
 
   // All energy at a known place.
   void local(Place place, double energy_keV);
@@ -34,11 +41,19 @@ class HistoryScorer {
   void alpha(Vec3 start_um, Vec3 direction, AlphaStepper& stepper);
 
   void account(Fate fate, EmissionClass emission, double energy_keV) {
-    tally_.add_account(fate, emission, in_units(energy_keV, units_per_keV));
+    add_account(fate, emission, in_units(energy_keV, units_per_keV));
   }
 
  private:
-  double let_keV_per_um() const;
+  void add_account(Fate fate, EmissionClass emission, std::int64_t units) {
+    account_[static_cast<std::size_t>(fate)][static_cast<std::size_t>(emission)] += units;
+  }
+  double let_keV_per_um();
+  bool is_free(Vec3 position_um) const {
+    const Vec3 off = position_um - free_.center_um;
+    return dot(off, off) < free_.radius_um * free_.radius_um;
+  }
+  void add(Place place, double energy_keV);
   RegionTally::Deposit& deposit(std::int64_t cell);
   void grow();
   void add(const Crossing& crossing, double energy_per_um, double let);
@@ -51,8 +66,13 @@ class HistoryScorer {
   std::int64_t origin_ = -1;
   std::int64_t last_ = -1;  // cell of the last deposit: the next is most often there too
   double electron_keV_ = 0.0;
+  double let_ = -1.0;  // of the electron under way; negative: not yet looked up
   double medium_keV_ = 0.0;
+  Ball free_{};  // without a surface in it, from the last call of clearance
+  Place free_place_;
+  std::array<std::array<std::int64_t, n_emission_classes>, n_fates> account_{};
   std::vector<RegionTally::Deposit> slots_;  // open addressing by cell
+  std::size_t last_slot_ = 0;
   std::vector<std::size_t> used_;
   std::vector<Crossing> crossings_;
 };
