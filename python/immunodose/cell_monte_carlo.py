@@ -13,6 +13,7 @@ import numpy as np
 from immunodose import _core
 from immunodose.cells.checks import as_numbers, require_radius, require_scalar_radii
 from immunodose.data.nuclides import emissions, nuclide_label
+from immunodose.emission_kernels import ELECTRON_CUTOFF_KEV
 from immunodose.errors import GeometryError, InputError, ValidityWarning, did_you_mean
 from immunodose.physics import require_density
 from immunodose.provenance import base_attrs
@@ -41,7 +42,6 @@ _LONGEST_STEP_UM = 5.0
 
 # Of the transport of electrons and of photons whose secondaries are electrons, keV.
 _HIGHEST_KEV = 3000.0
-_ELECTRON_CUTOFF_KEV = 0.05
 _HIGHEST_ALPHA_KEV = 12000.0
 _TOLERATED_SHARE = 1e-3
 
@@ -315,7 +315,7 @@ def _classes(table: xr.Dataset) -> list[_Class]:
                 f"all {emission} energies of {nuclide_label(table)} lie above {highest:g} keV, the "
                 "end of the transport model."
             )
-        low_keV = float(np.sum((energy * yields)[within & (energy < _ELECTRON_CUTOFF_KEV)]))
+        low_keV = float(np.sum((energy * yields)[within & (energy < ELECTRON_CUTOFF_KEV)]))
         classes.append(_Class(emission, energy[within], yields[within], beyond_keV, low_keV))
     if not classes:
         raise InputError(f"{nuclide_label(table)} emits nothing that can be transported.")
@@ -462,7 +462,7 @@ def _attrs(
         physics="monte_carlo",
         density_g_per_cm3=density,
         electron_mode=run.electron_mode,
-        electron_cutoff_keV=_ELECTRON_CUTOFF_KEV,
+        electron_cutoff_keV=ELECTRON_CUTOFF_KEV,
         electron_energy_fraction_below_cutoff=below_keV / total_keV if total_keV > 0.0 else 0.0,
         alpha_straggling=int(run.alpha_straggling),
         world_radius_um=run.world_radius_um,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,12 +13,18 @@ from immunodose import _core
 from immunodose.kernels import shipped_kernels, shipped_table
 from immunodose.typing import Emission, FloatArray
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 # Photons are scored this far from the decay, and what is left escapes: a thousand cell radii,
 # beyond which they are no longer a matter of cells (docs/theory/photons.md).
 PHOTON_REACH_UM = 1000.0
 # Recoil nuclei are absorbed at the decay: their tracks, under 0.1 um, are no matter of cells
 # (docs/theory/physics.md, section 5).
 RECOIL_REACH_UM = 1e-3
+
+# Monte Carlo absorbs slower electrons where they are: ElectronOptions in the core.
+ELECTRON_CUTOFF_KEV = 0.05
 
 # Below, the range-energy relation of `mird` is a convention (docs/theory/physics.md, section 4).
 _MIRD_LOWEST_ELECTRON_KEV = 0.6
@@ -110,3 +117,12 @@ def transported_kernel(
         below_tables_keV=below,
         above_tables_keV=float(energy_keV[high] @ yields[high]),
     )
+
+
+def electron_fraction_below_cutoff(table: xr.Dataset) -> float:
+    """Return the share of the electron energy of a table that Monte Carlo absorbs at the decay."""
+    energy = table["energy"].values.astype(np.float64)
+    weight = energy * table["yield_per_decay"].values.astype(np.float64)
+    electron = np.isin(table["emission"].values.astype(str), ("beta", "auger_ce"))
+    total = float(weight[electron].sum())
+    return float(weight[electron & (energy < ELECTRON_CUTOFF_KEV)].sum()) / total if total else 0.0

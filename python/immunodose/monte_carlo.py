@@ -17,6 +17,7 @@ from immunodose.data.chains import chain_structure
 from immunodose.data.decay_data import DEFAULT_SOURCE
 from immunodose.data.nuclides import emissions as emissions_of
 from immunodose.data.spectra import nuclide_lines
+from immunodose.emission_kernels import electron_fraction_below_cutoff
 from immunodose.errors import InputError, did_you_mean
 from immunodose.physics import require_density
 from immunodose.population_inputs import Agent, agents_of
@@ -293,7 +294,12 @@ class _Run:
                 count_index=row * options.n_batches, first_history=first_history,
                 n_histories=self.n_histories, n_batches=options.n_batches,
             )  # fmt: skip
-        return result, {"radius_um": radius, "medium_decays": medium}
+        table = emissions_of(source.nuclide, retention=source.retention)
+        return result, {
+            "radius_um": radius,
+            "medium_decays": medium,
+            "electron_energy_fraction_below_cutoff": electron_fraction_below_cutoff(table),
+        }
 
     @property
     def n_histories(self) -> int:

@@ -272,3 +272,18 @@ def test_nuclei_out_of_the_center_need_monte_carlo(cells: xr.Dataset) -> None:
         imd.absorbed_dose(one)
     with pytest.raises(GeometryError, match="cell 4"):
         transport(one.assign(nucleus_offset_y=3.0 * one["nucleus_offset_x"]))
+
+
+def test_energy_below_the_cutoff_is_stated() -> None:
+    cells = imd.cells.lattice(
+        shape=(1, 1, 1), spacing_um=14.0, cell_radius_um=7.0, nucleus_radius_um=5.0
+    )
+    labeled = imd.label(cells, "I-125", decays_per_cell=1.0)
+    dose = imd.absorbed_dose(labeled, method="monte_carlo", n_histories=64, rng=1)
+    table = imd.emissions("I-125")
+    electron = table.emission.isin(["beta", "auger_ce"])
+    energy = (table.energy * table.yield_per_decay).where(electron, 0.0)
+    share = float(energy.where(table.energy < 0.05, 0.0).sum() / energy.sum())
+    stated = json.loads(dose.attrs["world"])["I-125"]["electron_energy_fraction_below_cutoff"]
+    assert 0.01 < share < 0.03
+    np.testing.assert_allclose(stated, share, rtol=1e-12)
