@@ -248,8 +248,8 @@ TEST_CASE("thinning of histories far out does not bias a kernel") {
   }
   // One is a mean over blocks of histories, the other a ratio of sums: equal to the noise of the
   // radiated fraction, 4e-4 at this energy.
-  CHECK(a.fraction_within.back() + a.radiated_fraction == doctest::Approx(1.0).epsilon(1e-4));
-  CHECK(b.fraction_within.back() + b.radiated_fraction == doctest::Approx(1.0).epsilon(1e-4));
+  CHECK(a.fraction_within.back() + a.radiated_fraction == doctest::Approx(1.0).epsilon(1e-9));
+  CHECK(b.fraction_within.back() + b.radiated_fraction == doctest::Approx(1.0).epsilon(1e-9));
 }
 
 TEST_CASE("electrons outside the model and missing tables are refused") {

@@ -146,12 +146,12 @@ ScaledKernel build_kernel(const ElectronPhysics& physics, double energy_keV,
     double sum = 0.0;
     double square = 0.0;
     for (const auto& block : blocks) {
+      kernel.fraction_within[i] += block.within[i] / total;
       const double share = block.within[i] / (block.within.back() + block.radiated);
       sum += share;
       square += share * share;
     }
     const double count = static_cast<double>(n_blocks);
-    kernel.fraction_within[i] = sum / count;
     kernel.stderr_within[i] =
         std::sqrt(std::max(0.0, square / count - sum * sum / (count * count)) / (count - 1.0));
   }
