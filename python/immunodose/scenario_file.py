@@ -103,7 +103,8 @@ class Scenario:
         Times after administration in days, from 0, strictly increasing: the kill is followed
         from the administration on.
     physics
-        Transport model: `"mird"` (straight CSDA tracks).
+        Transport model: `"kernel"` (electrons that scatter, photons, recoils) or `"mird"` (straight
+        CSDA tracks).
     rng
         Root of all random streams, 0 to 2**64 - 1; None draws one and records it. All lines and
         hosts share it, so that arms differ by design only.
