@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from immunodose import _core
+from immunodose.errors import InputError
 from immunodose.kernels import shipped_kernels, shipped_table
 from immunodose.typing import Emission, FloatArray
 
@@ -28,6 +29,8 @@ ELECTRON_CUTOFF_KEV = 0.05
 
 # Below, the range-energy relation of `mird` is a convention (docs/theory/physics.md, section 4).
 _MIRD_LOWEST_ELECTRON_KEV = 0.6
+# Above the hardest beta of ICRP-107 nothing was ever compared.
+_MIRD_HIGHEST_ELECTRON_KEV = 20000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,11 @@ def mird_kernel(
     """Straight CSDA tracks of alphas and electrons; nothing else. Eq. 6 of physics.md."""
     if emission not in ("alpha", "beta", "auger_ce"):
         return EmissionKernel(None)
+    if emission != "alpha" and energy_keV.max() > _MIRD_HIGHEST_ELECTRON_KEV:
+        raise InputError(
+            f"{emission} energy {energy_keV.max():g} keV lies above the range-energy relation "
+            f"({_MIRD_HIGHEST_ELECTRON_KEV:g} keV). Is it in eV?"
+        )
     kernel = RadialKernel(
         *_core.physics.csda_kernel(
             energy_keV=energy_keV,

@@ -206,7 +206,9 @@ def hit_statistics(
     histories = _histories(method, n_histories, straggling, rng, n_threads)
     chain_of = alpha_chain(nuclide, chain=chain, retention=retention)
     if chain_of is None:
-        raise InputError(f"{nuclide!r} emits no alpha particles, so it has no alpha hits.")
+        raise InputError(
+            f"{nuclide_label(nuclide)} emits no alpha particles, so it has no alpha hits."
+        )
     cell = _HitCell(chain_of, float(cell_radius_um), float(nucleus_radius_um), offset, density)
     edges = _edges(specific_energy_Gy, cell, margin=1.2 if straggling else 1.0)
     columns = [

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from immunodose.data.decay_data import DEFAULT_SOURCE
 from immunodose.data.nuclides import emissions as emissions_of
 from immunodose.data.spectra import nuclide_lines
 from immunodose.emission_kernels import electron_fraction_below_cutoff
-from immunodose.errors import InputError, did_you_mean
+from immunodose.errors import InputError, ValidityWarning, did_you_mean
 from immunodose.physics import require_density
 from immunodose.population_inputs import Agent, agents_of
 from immunodose.provenance import base_attrs
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 
 ELECTRON_MODES = ("condensed", "detailed")
 LOST_DAUGHTERS = ("leave", "cell")
+# Highest energy of electrons, and of photons whose secondaries are electrons, keV; and the share of
+# their energy above it that passes without a warning.
+HIGHEST_KEV = 3000.0
+_TOLERATED_ABOVE = 1e-3
+
 FATES = ("emitted", "cells", "medium", "escaped", "left", "not_transported")
 DEFAULT_HISTORIES_PER_BATCH = 3200
 # Water around the cells in which photons are followed: of those above 50 keV fewer than 3 %
@@ -252,6 +258,22 @@ def _reach_um(decays: _core.transport.DecaySampler, classes: Sequence[str], scen
     return reach
 
 
+def _warn_of_energies_above(table: xr.Dataset, label: str) -> None:
+    """Warn if much energy lies above the transport: it is accounted as `not_transported`."""
+    energy = table["energy"].values.astype(np.float64)
+    weight = energy * table["yield_per_decay"].values.astype(np.float64)
+    light = np.isin(table["emission"].values.astype(str), (*_ELECTRONS, "photon"))
+    above = float(weight[light & (energy > HIGHEST_KEV)].sum())
+    if above > _TOLERATED_ABOVE * float(weight[light].sum()):
+        warnings.warn(
+            f"{above:.4g} keV per decay of {label} come with electrons and photons above "
+            f"{HIGHEST_KEV:g} keV, the end of the transport; they are not followed (fate "
+            "not_transported of energy_account). physics='kernel' scales its kernels there.",
+            ValidityWarning,
+            stacklevel=5,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """What all nuclides share."""
@@ -295,6 +317,7 @@ class _Run:
                 n_histories=self.n_histories, n_batches=options.n_batches,
             )  # fmt: skip
         table = emissions_of(source.nuclide, retention=source.retention)
+        _warn_of_energies_above(table, source.label)
         return result, {
             "radius_um": radius,
             "medium_decays": medium,

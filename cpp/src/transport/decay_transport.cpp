@@ -115,7 +115,8 @@ class DecayTransport::Worker {
 
   void emit(EmissionClass emission, double energy_keV, Stream& stream) {
     scorer_.account(Fate::emitted, emission, energy_keV);
-    if (gone_ || !options_.transported[static_cast<std::size_t>(emission)]) {
+    if (gone_ || !options_.transported[static_cast<std::size_t>(emission)] ||
+        lies_above_transport(emission, energy_keV)) {
       scorer_.account(gone_ ? Fate::left : Fate::not_transported, emission, energy_keV);
       return;
     }
@@ -132,6 +133,12 @@ class DecayTransport::Worker {
              stream);
     }
     scorer_.finish();
+  }
+
+  // Electrons, and photons that could free such electrons, beyond the electron model.
+  static bool lies_above_transport(EmissionClass emission, double energy_keV) {
+    return (is_electron(emission) || emission == EmissionClass::photon) &&
+           energy_keV > electron_max_energy_keV;
   }
 
   // An electron or photon with all that it sets free.

@@ -166,6 +166,11 @@ class TrackEngine {
   }
 
   void emit(EmissionClass emission, TrackParticle particle, double energy_keV) {
+    const bool heavy = particle == TrackParticle::alpha || particle == TrackParticle::recoil;
+    if (!heavy && energy_keV > electron_max_energy_keV) {
+      leave(energy_keV);  // beyond the electron model
+      return;
+    }
     points_.emitted_keV += energy_keV;
     recorder_->emission(emission);
     if (particle == TrackParticle::alpha) {

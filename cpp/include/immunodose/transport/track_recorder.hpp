@@ -23,7 +23,7 @@ struct TrackPoints {
   std::vector<std::int64_t> track, parent;  // parent -1: emitted by the decay
   double emitted_keV = 0.0;
   double escaped_keV = 0.0;  // by photons that leave the world
-  double left_keV = 0.0;     // emitted after a daughter left: not followed
+  double left_keV = 0.0;     // not followed: after a daughter left, or above 3 MeV
 };
 
 struct TrackOptions {
