@@ -103,7 +103,8 @@ def track(
         electron, positron, photon); ``emission`` (class of the emission, or the particle given);
         ``track`` and ``parent_track`` (-1: emitted by the decay). Attributes ``emitted_keV``,
         ``escaped_keV`` (by photons out of the world) and ``left_keV`` (emitted after a daughter
-        left, or an electron or photon above 3000 keV): the deposits and the last two sum to the first.
+        left, or an electron or photon above 3000 keV): the deposits and the last two sum to the
+        first.
 
     Raises
     ------
