@@ -322,6 +322,12 @@ def _classes(table: xr.Dataset) -> list[_Class]:
     return classes
 
 
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputError(f"invalid {name}={value!r} (allowed: True or False).")
+    return bool(value)
+
+
 def _run(options: MonteCarloOptions) -> _Run:
     asked = options.get("n_histories", DEFAULT_HISTORIES)
     whole = isinstance(asked, (int, np.integer)) and not isinstance(asked, bool)
@@ -345,7 +351,7 @@ def _run(options: MonteCarloOptions) -> _Run:
         n_threads=resolve_threads(options.get("n_threads")),
         electron_mode=mode,
         world_radius_um=float(world),
-        alpha_straggling=bool(options.get("alpha_straggling", True)),
+        alpha_straggling=_flag("alpha_straggling", options.get("alpha_straggling", True)),
     )
 
 

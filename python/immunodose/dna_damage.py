@@ -169,6 +169,10 @@ def dsb_yields(
     array([[110.2,  44. ]])
     """
     item = resolve(parameters, kind="dna_damage", **overrides)
+    if not hasattr(ds, "data_vars"):
+        raise InputError(
+            f"ds is {ds!r} (a Dataset with absorbed_dose is needed). Call absorbed_dose first."
+        )
     dose = nucleus_dose(ds, "emission")
     labels = [str(label) for label in ds["absorbed_dose"]["emission"].values]
     for label in labels:

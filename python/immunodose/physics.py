@@ -92,7 +92,8 @@ def require_physics(physics: str | None) -> Physics:
         )
     if physics not in KERNEL_MODELS:
         raise InputError(
-            f"unknown physics={physics!r} (available: {', '.join(KERNEL_MODELS)})."
+            f"unknown physics={physics!r} (available: {', '.join(KERNEL_MODELS)}; s_values also "
+            "has monte_carlo)."
             f"{did_you_mean(physics, KERNEL_MODELS)}"
         )
     return physics

@@ -301,7 +301,8 @@ def _one_line(emission: str, energy_keV: float, allowed_keV: tuple[float, float]
         raise InputError("energy_keV must be one number here; a spectrum goes to s_values.")
     if not np.isfinite(energy_keV) or not low <= energy_keV <= high:
         raise InputError(
-            f"energy_keV={energy_keV} lies outside the {emission} model ({low:g} to {high:g} keV)."
+            f"energy_keV={energy_keV} lies outside the tables ({low:g} to {high:g} keV). Is it in "
+            "another unit (MeV, eV)? A spectrum with harder lines goes to s_values."
         )
     label = f"{energy_keV:g} keV {emission}"
     return build(

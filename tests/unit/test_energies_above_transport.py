@@ -37,3 +37,16 @@ def test_straight_tracks_end_at_20_MeV() -> None:
     table["energy"] = table["energy"] * 1e3  # eV taken for keV
     with pytest.raises(InputError, match="Is it in eV"):
         imd.s_values(table, cell_radius_um=7.0, nucleus_radius_um=5.0, physics="mird")
+
+
+def test_wrong_kinds_of_arguments_are_named() -> None:
+    with pytest.raises(InputError, match="Call absorbed_dose first"):
+        imd.dsb_yields("Lu-177", parameters="dsb_yields")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="invalid alpha_straggling='no'"):
+        imd.s_values_alpha(
+            5000.0,
+            cell_radius_um=7.0,
+            nucleus_radius_um=5.0,
+            physics="monte_carlo",
+            alpha_straggling="no",  # type: ignore[arg-type]
+        )

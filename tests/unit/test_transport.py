@@ -220,7 +220,7 @@ def test_source_cell_may_differ() -> None:
         ({"cell_radius_um": 0.005}, UnitError, "0.005 mm are 5 um"),
         ({"cell_radius_um": float("nan")}, InputError, "cell_radius_um holds NaN"),
         ({"cell_radius_um": [5.0, 6.0]}, InputError, "must be one number"),
-        ({"physics": "track"}, InputError, "unknown physics='track'.*available: kernel, mird"),
+        ({"physics": "track"}, InputError, "unknown physics='track'.*kernel, mird.*monte_carlo"),
         ({"nuclide": "Lu-1777"}, DataNotFoundError, "Did you mean.*Lu-177"),
         ({"nuclide": "Bi-209"}, InputError, "stable"),
         ({"nuclide": 177}, InputError, "neither a name nor"),
