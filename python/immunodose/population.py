@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import warnings
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from immunodose.cells import check
 from immunodose.cells.checks import nucleus_offset_um
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.hits import alpha_chain
+from immunodose.mesh import MeshConvolver
 from immunodose.monte_carlo import MonteCarloOptions
 from immunodose.monte_carlo import population_dose as transported_dose
 from immunodose.physics import (
@@ -51,6 +53,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
 METHODS = ("kernel", "monte_carlo")
+# In the order of the core's enum.
+_DEFAULT_RTOL = 1e-3
+# Below, single precision of the cell list is no longer enough: every pair in double precision.
+_LEAST_RTOL = 2e-5
+_LARGEST_RTOL = 0.01
+_REPORTED = ("reach_um", "mesh_spacing_um", "expected_error", "measured_error", "n_pairs")
+SUMMATIONS = ("auto", "direct", "cell_list", "particle_mesh")
 N_MOMENTS = 6
 
 # Cross-dose tables are made for this many cell shapes at most; the residue of a class is
@@ -80,6 +89,7 @@ class _AgentDose:
     dose_Gy: FloatArray  # (cell, target, emission, origin)
     hits: FloatArray | None  # (cell, 1 + moments)
     model: PhysicsModel
+    report: list[dict[str, Any]]  # what was done, per sweep
 
 
 def absorbed_dose(
@@ -90,6 +100,8 @@ def absorbed_dose(
     split: Sequence[str] = ("target", "emission", "origin"),
     membrane_thickness_nm: float = 10.0,
     density_g_per_cm3: float = 1.0,
+    rtol: float = _DEFAULT_RTOL,
+    summation: str = "auto",
     dtype: str = "float64",
     n_threads: int | None = None,
     merge: bool = True,
@@ -117,6 +129,13 @@ def absorbed_dose(
         Of method "kernel": "kernel" (the default): kernels of electrons that scatter and straggle,
         straggled alphas, photons to 1 mm, recoils at the decay; or "mird": straight CSDA tracks of
         alphas and electrons. Method "monte_carlo" has its own ("monte_carlo", or None).
+    rtol
+        Of method "kernel": largest root mean square error of the sums over cells that a mesh may
+        make, relative to the mean; 2e-5 to 0.01.
+    summation
+        Of method "kernel": how doses from other cells are added up. "auto" takes the fastest for
+        each emission class: "direct" (all pairs, double precision) up to 500 cells, "cell_list"
+        (all pairs within reach) or "particle_mesh" (near pairs, and a mesh for all others).
     split
         Dims of the result beside `cell`, any of nuclide, target, emission, origin. What is left
         out is summed; without `target` it is the nucleus.
@@ -183,8 +202,10 @@ def absorbed_dose(
 
     Notes
     -----
-    Eq. 17 of docs/theory/transport.md. The medium is water without end; activity in it fills all
-    space outside the cells. Distances are interpolated in tables good to 1e-4. Cells of more
+    Eq. 17 of docs/theory/transport.md, and docs/theory/population.md for the sums over cells: the
+    attribute ``summation`` (JSON) tells the method of each sweep, its reach, the error expected
+    and, for a mesh, the error measured at some cells. The medium is water without end; activity in
+    it fills all space outside the cells. Cells of more
     than 12 different shapes share tables for the cross-dose (self-doses stay exact): the
     attribute ``cross_dose_class_spread`` is the largest relative distance of radii to the class;
     above 0.1 it warns. ``electron_energy_fraction_below_tables`` and ``..._above_tables`` (JSON,
@@ -202,6 +223,7 @@ def absorbed_dose(
     """
     check_choice("method", method, METHODS)
     check_choice("dtype", dtype, DTYPES)
+    check_choice("summation", summation, SUMMATIONS)
     kept = check_split(split)
     options = MonteCarloOptions(
         realization=realization,
@@ -215,6 +237,14 @@ def absorbed_dose(
         rng=rng,
     )
     by_method = transported_dose if method == "monte_carlo" else _by_kernel
+    extra: dict[str, Any] = {}
+    if method == "kernel":
+        extra = {"summation": summation, "rtol": _require_rtol(rtol)}
+    elif summation != "auto" or rtol != _DEFAULT_RTOL:
+        raise InputError(
+            "summation and rtol have no effect with method='monte_carlo'; its errors are those of "
+            "n_histories. Leave them out."
+        )
     result = by_method(
         cells,
         options,
@@ -224,6 +254,7 @@ def absorbed_dose(
         density_g_per_cm3=density_g_per_cm3,
         dtype=dtype,
         n_threads=n_threads,
+        **extra,
     )
     if not merge:
         return result
@@ -245,6 +276,8 @@ def _by_kernel(
     density_g_per_cm3: float,
     dtype: str,
     n_threads: int | None,
+    summation: str,
+    rtol: float,
 ) -> xr.Dataset:
     options.require_default("kernel")
     model_name = require_physics(physics)
@@ -265,7 +298,9 @@ def _by_kernel(
             physics=model_name,
             membrane_um=membrane_um,
             density=density,
-            with_hits="emission" in kept,
+            kept=kept,
+            summation=summation,
+            rtol=rtol,
             n_threads=threads,
         )
         for row in rows
@@ -273,6 +308,7 @@ def _by_kernel(
     for model in {agent.model.nuclide: agent.model for agent in agents}.values():
         warn_of_electrons(model)
     _warn_of_class_spread(shapes.class_spread)
+    _warn_of_mesh_error(agents, rtol)
     result = _dose_dataset(cells, agents, kept, targets, dtype)
     result.attrs = _attrs(
         cells,
@@ -282,8 +318,48 @@ def _by_kernel(
         membrane_thickness_nm=membrane_um * NM_PER_UM,
         density_g_per_cm3=density,
         cross_dose_class_spread=shapes.class_spread,
+        rtol=rtol,
+        summation=_summation_attr(agents),
+        simd=_core.transport.simd_level(),
     )
     return result
+
+
+def _require_rtol(rtol: float) -> float:
+    if not _LEAST_RTOL <= rtol <= _LARGEST_RTOL:
+        raise InputError(
+            f"invalid rtol={rtol!r} (allowed: {_LEAST_RTOL:g} to {_LARGEST_RTOL:g}). For less "
+            "error give summation='direct', which sums every pair in double precision."
+        )
+    return float(rtol)
+
+
+def _summation_attr(agents: Sequence[_AgentDose]) -> str:
+    """Return what was done for each sweep over the cells, as JSON."""
+    return json.dumps(
+        [
+            {
+                "nuclide": agent.model.nuclide,
+                "emissions": [list(agent.model.kernels)[k] for k in sweep["kernels"]],
+                "summation": SUMMATIONS[sweep["summation"]],
+                **{name: sweep[name] for name in _REPORTED},
+            }
+            for agent in agents
+            for sweep in agent.report
+        ]
+    )
+
+
+def _warn_of_mesh_error(agents: Sequence[_AgentDose], rtol: float) -> None:
+    worst = max((sweep["measured_error"] for agent in agents for sweep in agent.report), default=0)
+    if worst > rtol:
+        warnings.warn(
+            f"the far field of some cells differs by {worst:.2g} (root mean square over mean) from "
+            f"the sum over cells, more than rtol={rtol:g}: a kernel falls too steeply for the "
+            "mesh. Give a smaller rtol or summation='cell_list'.",
+            ValidityWarning,
+            stacklevel=3,
+        )
 
 
 def _require_concentric(cells: xr.Dataset) -> None:
@@ -316,8 +392,14 @@ def _shapes(cells: xr.Dataset) -> _Shapes:
         [cells[name].values.astype(np.float64) for name in ("cell_radius", "nucleus_radius")],
         axis=1,
     )
-    shape_um, shape_of = np.unique(radii, axis=0, return_inverse=True)
-    shape_of = shape_of.reshape(-1).astype(np.int64)
+    # A pair of radii as one complex number: sorted by cell radius, then by nucleus radius.
+    pairs = np.ascontiguousarray(radii).view(np.complex128).reshape(-1)
+    if pairs.size and (pairs == pairs[0]).all():
+        one = np.zeros(pairs.size, dtype=np.int64)
+        return _Shapes(radii[:1], one, radii[:1], one)
+    distinct, shape_of = np.unique(pairs, return_inverse=True)
+    shape_um = distinct.view(np.float64).reshape(-1, 2)
+    shape_of = shape_of.reshape(-1).astype(np.int64, copy=False)
     if len(shape_um) <= _MOST_SHAPE_CLASSES:
         return _Shapes(shape_um, shape_of, shape_um, shape_of)
     # Equal numbers of cells per class, by cell radius; a class has the mean squared radii of its
@@ -341,7 +423,9 @@ def _agent_dose(
     physics: Physics,
     membrane_um: float,
     density: float,
-    with_hits: bool,
+    kept: tuple[str, ...],
+    summation: str,
+    rtol: float,
     n_threads: int,
 ) -> _AgentDose:
     """Dose and hits of one row of `time_integrated_activity`."""
@@ -349,10 +433,10 @@ def _agent_dose(
         row.nuclide, physics=physics, retention=row.retention, density_g_per_cm3=density
     )
     scored = [name for name in targets if not (name == "membrane" and membrane_um == 0.0)]
-    dose, hits = _core.transport.population_dose(
-        x_um=cells["x"].values.astype(np.float64),
-        y_um=cells["y"].values.astype(np.float64),
-        z_um=cells["z"].values.astype(np.float64),
+    dose, hits, report = _core.transport.population_dose(
+        x_um=cells["x"].values.astype(np.float64, copy=False),
+        y_um=cells["y"].values.astype(np.float64, copy=False),
+        z_um=cells["z"].values.astype(np.float64, copy=False),
         shape_um=shapes.shape_um,
         shape_of=shapes.shape_of,
         shape_class_um=shapes.class_um,
@@ -363,17 +447,44 @@ def _agent_dose(
         density_g_per_cm3=density,
         kernels=[(kernel.edge_um, kernel.energy_keV) for kernel in model.kernels.values()],
         targets=[TARGETS.index(name) for name in scored],
-        alpha_chain=alpha_chain(row.nuclide, retention=row.retention) if with_hits else None,
+        alpha_chain=alpha_chain(row.nuclide, retention=row.retention)
+        if "emission" in kept
+        else None,
+        split_emission_origin=("emission" in kept, "origin" in kept),
+        summation=SUMMATIONS.index(summation),
+        rtol=rtol,
+        convolver=MeshConvolver(n_threads),
         n_threads=n_threads,
     )
-    full = np.zeros((row.activity.shape[0], len(targets), len(EMISSIONS), len(ORIGINS)))
+    return _AgentDose(
+        _all_labels(dose, model, scored, targets, kept), hits if hits.size else None, model, report
+    )
+
+
+def _all_labels(
+    dose: FloatArray,
+    model: PhysicsModel,
+    scored: Sequence[str],
+    targets: Sequence[str],
+    kept: tuple[str, ...],
+) -> FloatArray:
+    """Doses with a place for emissions without a kernel and targets without a mass."""
     columns = [EMISSIONS.index(name) for name in model.kernels]
+    if "emission" in kept:
+        if columns == list(range(len(EMISSIONS))) and len(scored) == len(targets):
+            return dose
+    elif len(scored) == len(targets):
+        return dose
+    n_emissions = len(EMISSIONS) if "emission" in kept else 1
+    full = np.zeros((dose.shape[0], len(targets), n_emissions, dose.shape[3]))
     for t, name in enumerate(targets):
-        if name in scored:
+        if name not in scored:
+            full[:, t] = np.nan
+        elif "emission" in kept:
             full[:, t, columns] = dose[:, scored.index(name)]
         else:
-            full[:, t] = np.nan
-    return _AgentDose(full, hits if hits.size else None, model)
+            full[:, t] = dose[:, scored.index(name)]
+    return full
 
 
 def _dose_dataset(
@@ -385,18 +496,15 @@ def _dose_dataset(
 ) -> xr.Dataset:
     import xarray as xr
 
-    per_agent = np.stack([agent.dose_Gy for agent in agents])  # (nuclide, cell, target, ...)
     axes = ("nuclide", "cell", "target", "emission", "origin")
-    total = xr.DataArray(per_agent, dims=axes)
-    if "target" not in kept:
-        total = total.isel(target=0)
-    summed = [name for name in axes if name not in ("cell", "target", *kept)]
-    total = total.sum(summed, skipna=False).transpose("cell", *kept)
-    variables = {
-        "absorbed_dose": data_array(
-            "absorbed_dose", ("cell", *kept), np.ascontiguousarray(total.values, dtype=dtype)
-        )
-    }
+    if "nuclide" in kept:
+        doses = np.stack([agent.dose_Gy for agent in agents])
+    else:
+        doses = functools.reduce(np.add, [agent.dose_Gy for agent in agents])[np.newaxis]
+    gone = tuple(i for i, name in enumerate(axes) if name not in ("cell", *kept))
+    total = xr.DataArray(doses.squeeze(gone), dims=[n for n in axes if n in ("cell", *kept)])
+    values = np.ascontiguousarray(total.transpose("cell", *kept).values, dtype=dtype)
+    variables = {"absorbed_dose": data_array("absorbed_dose", ("cell", *kept), values)}
     hits = [agent.hits for agent in agents if agent.hits is not None]
     if hits:
         all_hits = np.sum(hits, axis=0)
