@@ -12,7 +12,9 @@ THEORY = REPOSITORY / "docs" / "theory"
 TAG = r"(?:Ph-|MC-|[EKS])?\d+[a-z]?"
 LIST = rf"{TAG}(?:(?:, |-| to | and ){TAG})*"
 # What defines a number: (Eq. 5), (Ph-3), \tag{Eq. 2}, > Eq. 4: or (Eq. MC-6: in words).
-DEFINITION = re.compile(rf"(?:\(|\{{|^> |\d{{4}}, )Eqs?\. ({LIST})[):}}]|\((Ph-\d+)\)", flags=re.MULTILINE)
+DEFINITION = re.compile(
+    rf"(?:\(|\{{|^> |\d{{4}}, )Eqs?\. ({LIST})[):}}]|\((Ph-\d+)\)", flags=re.MULTILINE
+)
 REFERENCE = re.compile(rf"\bEqs?\. ({LIST})")
 # A reference that names its page.
 TO_PAGE = re.compile(
