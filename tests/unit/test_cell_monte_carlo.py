@@ -223,7 +223,7 @@ def test_five_percent_below_the_cut_off_pass_without_a_warning() -> None:
 
 
 def test_what_lies_above_the_transport_alone_is_one_error_without_a_warning() -> None:
-    with pytest.raises(InputError, match="all auger_ce energies .*physics='kernel'"):
+    with pytest.raises(InputError, match=r"all auger_ce energies .*physics='kernel'"):
         imd.s_values(lines(3100.0), **MONTE_CARLO)  # a warning would be an error
 
 
