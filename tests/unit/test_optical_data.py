@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from tests.reference import electrons as oracle
 
+from immunodose import _core
+
 HC_KEV_NM = 1.239841984  # CODATA 2018
 # Strength df/dW per keV is cross-section over this: 2 pi^2 r_e hbar c, in Mb keV.
 MB_KEV = 0.1097609
@@ -104,3 +106,43 @@ def test_refractive_index_of_light_is_that_of_water() -> None:
     """1.42 where 1.33 is measured: the strength at 10 to 13 eV is somewhat large."""
     visible = oracle.dielectric_function(np.array([0.0021]))  # 589 nm
     assert np.sqrt(visible[0]).real == pytest.approx(1.418, abs=0.002)
+
+
+def refitted_strength(loss_keV: oracle.Floats) -> oracle.Floats:
+    """Eq. E1 fitted to the data of this file, per keV; the package does not use it."""
+    w = 1e3 * loss_keV
+    total = np.zeros_like(w)
+    for strength, energy, width, fall_at, power in (
+        (4.2869, 22.479, 12.254, 247.5, 4.934),
+        (4.3555, 41.909, 41.714, 835.8, 1.758),
+    ):
+        line = width * w / ((w**2 - energy**2) ** 2 + (width * w) ** 2)
+        total += 2.0 / np.pi * w * strength * line / (1.0 + (w / fall_at) ** power)
+    total /= 1.0 + np.exp(-(w - 9.0) / 0.8)
+    k_shell = np.where(w > 539.0, 1.8021 * 1.6961 / 539.0 * (539.0 / w) ** 2.6961, 0.0)
+    return np.where(loss_keV < oracle.GAP_KEV, 0.0, 1e3 * (total + k_shell))
+
+
+def test_what_a_fit_to_these_data_would_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ratios stated in docs/theory/electrons.md, section 1."""
+    energies = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0)
+    mass_stopping = _core.physics.electron_collision_mass_stopping(np.array([5.0]))[0]
+
+    def rates_and_stopping() -> oracle.Floats:
+        _, (distant, close) = oracle.loss_moments(5.0, n=20_000)
+        scale = (0.1 * mass_stopping - close) / distant
+        moments = np.array([oracle.loss_moments(t, n=20_000) for t in energies])
+        return scale * moments[..., 0] + moments[..., 1]
+
+    ours = rates_and_stopping()
+    monkeypatch.setattr(oracle, "optical_strength", refitted_strength)
+    loss = np.geomspace(oracle.GAP_KEV, 2100.0, 100_000)
+    electrons = np.trapezoid(refitted_strength(loss), loss)
+    logarithm = np.trapezoid(refitted_strength(loss) * np.log(loss), loss) / electrons
+    assert electrons == pytest.approx(10.0, rel=1e-3)
+    assert 1e3 * np.exp(logarithm) == pytest.approx(78.0, rel=3e-3)
+    energy = 1e3 * HC_KEV_NM / VAPOR[:, 0]
+    np.testing.assert_allclose(deviation(energy, VAPOR[:, 1] / MB_KEV), 0.0, atol=0.11)
+    rate, stopping = (rates_and_stopping() / ours).T
+    np.testing.assert_allclose(stopping, [0.869, 0.963, 0.989, 1.001, 1.003, 1.002], atol=0.002)
+    np.testing.assert_allclose(rate[2:], [0.900, 0.911, 0.918, 0.922], atol=0.003)
