@@ -66,7 +66,9 @@ README_ROWS = (
     ("225Ac with its chain in a cell", ("225Ac chain, kernel",)),
     ("211At hits and specific energies", ("211At, quadrature",)),
     ("177Lu, straight tracks (`physics=\"mird\"`)", ("177Lu 5/3 um",)),
-    ("Kernel against own Monte Carlo, every pair of regions", ("kernel over condensed",)),
+    ("Kernel against own Monte Carlo (every collision), every pair of regions", (
+        "kernel over detailed",)),
+    ("Kernel against own Monte Carlo (grouped steps), every pair", ("kernel over condensed",)),
     ("Grouped steps against every collision, every pair", ("condensed over detailed",)),
 )  # fmt: skip
 

@@ -45,7 +45,7 @@ CLUSTER_HISTORIES = 192_000
 ELECTRONS = ("beta", "auger_ce")
 RINGS = {"center": 0, "first neighbors": 1, "second neighbors": 2}
 
-STEP_HISTORIES = 64_000
+STEP_HISTORIES = 128_000
 ACCOUNT_HISTORIES = 6_400
 
 

@@ -50,6 +50,7 @@ CONDENSED_HISTORIES = 640_000
 FAST_HISTORIES = 960_000  # of 300 keV, which leaves less in a cell
 DETAILED_HISTORIES = 320_000
 SLOW_HISTORIES = 192_000  # of 50 keV, every collision
+AUGER_HISTORIES = 192_000  # decays with ten electrons and more
 
 Key = tuple[str, str, str, str]  # mode, shape, emitter, source
 
@@ -57,8 +58,7 @@ Key = tuple[str, str, str, str]  # mode, shape, emitter, source
 def plan() -> Iterator[tuple[Key, int]]:
     """Yield every run with its histories."""
     for shape in SHAPES_UM:
-        emitters = EMITTERS + (AUGER_EMITTERS if shape == AUGER_SHAPE else ())
-        for emitter, source in itertools.product(emitters, SOURCES):
+        for emitter, source in itertools.product(EMITTERS, SOURCES):
             histories = FAST_HISTORIES if emitter == "300 keV" else CONDENSED_HISTORIES
             yield ("condensed", shape, emitter, source), histories
         for emitter, source in itertools.product(DETAILED_EMITTERS, SOURCES):
@@ -67,6 +67,8 @@ def plan() -> Iterator[tuple[Key, int]]:
             if shape in DETAILED_SHAPES:
                 histories = SLOW_HISTORIES if emitter == "50 keV" else DETAILED_HISTORIES
                 yield ("detailed", shape, emitter, source), histories
+    for emitter, source in itertools.product(AUGER_EMITTERS, SOURCES):
+        yield ("condensed", AUGER_SHAPE, emitter, source), AUGER_HISTORIES
 
 
 def spectrum(emitter: str) -> str | xr.Dataset:
