@@ -40,12 +40,12 @@ struct Call {
   double world_radius_um;
 };
 
-Call make_call(std::uint64_t root, double density_g_per_cm3, bool straggling, bool lost_to_cell,
+Call make_call(std::uint64_t root, double density_g_per_cm3, bool straggling, std::int64_t lost,
                bool detailed, const std::vector<std::int64_t>& transported,
                const std::array<bool, 3>& kept, double medium_decays, double world_radius_um,
                int n_threads) {
   DecayTransportOptions options{root, density_g_per_cm3, straggling};
-  options.lost = lost_to_cell ? LostDaughters::to_cell : LostDaughters::leave;
+  options.lost = static_cast<LostDaughters>(lost);
   options.electron_mode = detailed ? ElectronMode::detailed : ElectronMode::condensed;
   for (const auto emission : transported) {
     options.transported.at(static_cast<std::size_t>(emission)) = true;
@@ -133,6 +133,8 @@ py::dict to_python(TrackPoints&& points) {
   out["emission"] = adopt(std::move(points.emission));
   out["track"] = adopt(std::move(points.track));
   out["parent"] = adopt(std::move(points.parent));
+  out["cell"] = adopt(std::move(points.cell));
+  out["region"] = adopt(std::move(points.region));
   out["emitted_keV"] = points.emitted_keV;
   out["escaped_keV"] = points.escaped_keV;
   out["left_keV"] = points.left_keV;
@@ -158,6 +160,26 @@ py::dict bound_record_particle(std::int64_t particle, double energy_keV,
   return to_python(std::move(points));
 }
 
+py::dict bound_record_history(const SphereScene& scene, const DecaySampler& decays,
+                              const Call& call, const DoubleArray& time_integrated_activity,
+                              std::int64_t count_index, std::int64_t first_history,
+                              std::int64_t history, std::int64_t max_points) {
+  const DecaySources sources{view(time_integrated_activity), call.medium_decays,
+                             call.world_radius_um};
+  RecordedDecay decay;
+  {
+    const py::gil_scoped_release release;
+    const DecayTransport engine(scene, decays, call.options);
+    decay =
+        engine.record(sources, count_index, first_history, history, max_points, python_stop_poll());
+  }
+  py::dict out = to_python(std::move(decay.points));
+  out["decay_cell"] = decay.cell;
+  out["decay_region"] = decay.region;
+  out["n_histories"] = decay.n_histories;
+  return out;
+}
+
 void register_tracks(py::module_& transport) {
   py::class_<TrackOptions>(transport, "TrackOptions")
       .def(py::init(&make_track_options), py::arg("root"), py::arg("history"),
@@ -166,6 +188,9 @@ void register_tracks(py::module_& transport) {
   transport.def("record_decay", &bound_record_decay, py::arg("decays"), py::arg("options"));
   transport.def("record_particle", &bound_record_particle, py::arg("particle"),
                 py::arg("energy_keV"), py::arg("options"));
+  transport.def("record_history", &bound_record_history, py::arg("scene"), py::arg("decays"),
+                py::arg("call"), py::arg("time_integrated_activity"), py::arg("count_index"),
+                py::arg("first_history"), py::arg("history"), py::arg("max_points"));
 }
 
 }  // namespace
@@ -189,9 +214,9 @@ void register_monte_carlo(py::module_& transport) {
           py::arg("emission"));
   py::class_<Call>(transport, "DecayTransportCall")
       .def(py::init(&make_call), py::arg("root"), py::arg("density_g_per_cm3"),
-           py::arg("straggling"), py::arg("lost_to_cell"), py::arg("detailed"),
-           py::arg("transported"), py::arg("kept"), py::arg("medium_decays"),
-           py::arg("world_radius_um"), py::arg("n_threads"));
+           py::arg("straggling"), py::arg("lost"), py::arg("detailed"), py::arg("transported"),
+           py::arg("kept"), py::arg("medium_decays"), py::arg("world_radius_um"),
+           py::arg("n_threads"));
   transport.def("decay_realization", &bound_decay_realization, py::arg("scene"), py::arg("decays"),
                 py::arg("call"), py::arg("time_integrated_activity"), py::arg("count_index"),
                 py::arg("first_history"), py::arg("begin"), py::arg("end"));

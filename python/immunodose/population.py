@@ -18,7 +18,6 @@ from immunodose.cells.checks import nucleus_offset_um
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.hits import alpha_chain
 from immunodose.mesh import MeshConvolver
-from immunodose.monte_carlo import MonteCarloOptions
 from immunodose.monte_carlo import population_dose as transported_dose
 from immunodose.physics import (
     PhysicsModel,
@@ -34,6 +33,7 @@ from immunodose.population_inputs import (
     check_choice,
     check_split,
 )
+from immunodose.population_options import MonteCarloOptions
 from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike
 from immunodose.schema import data_array
@@ -163,8 +163,9 @@ def absorbed_dose(
     straggling
         Whether the energy loss of alphas fluctuates.
     lost_daughters
-        Daughters that are not retained "leave" the population with all their progeny, or move to
-        a random place in the same "cell".
+        Daughters that are not retained "leave" the population with all their progeny, move to a
+        random place in the same "cell", or in the "medium" (uniform in the water around the cells:
+        the share that comes back to them falls with `medium_margin_um`).
     emissions
         Classes to transport, any of alpha, recoil, beta, auger_ce, photon; None takes all. The
         energy of the others is stated in ``energy_account``.

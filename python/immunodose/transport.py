@@ -17,7 +17,7 @@ from immunodose.cell_monte_carlo import (
     offset_vector_um,
     refuse_monte_carlo_options,
 )
-from immunodose.cells.checks import as_numbers, require_scalar_radii
+from immunodose.cells.checks import as_numbers, require_distances, require_scalar_radii
 from immunodose.emission_kernels import RadialKernel
 from immunodose.errors import GeometryError, InputError, UnitError
 from immunodose.physics import (
@@ -434,6 +434,15 @@ def effective_membrane_um(physics: Physics, membrane_thickness_nm: float) -> flo
     return 0.0 if physics == "mird" else membrane_thickness_nm / NM_PER_UM
 
 
+def _distances(distance_um: FloatLike, source: _Cell, target: _Cell) -> FloatArray:
+    return require_distances(
+        distance_um,
+        touching_um=source.cell_radius_um + target.cell_radius_um,
+        same_cell=source == target,
+        extents="the radii",
+    )
+
+
 def _cell(radii_um: tuple[float, float], membrane_um: float, allow_unusual: bool) -> _Cell:
     cell_radius, nucleus_radius = require_scalar_radii(*radii_um, allow_unusual=allow_unusual)
     if nucleus_radius > cell_radius - membrane_um:
@@ -442,27 +451,3 @@ def _cell(radii_um: tuple[float, float], membrane_um: float, allow_unusual: bool
             f"({cell_radius:g} um less {membrane_um * NM_PER_UM:g} nm). Give a smaller nucleus."
         )
     return _Cell(cell_radius, nucleus_radius, membrane_um)
-
-
-def _distances(distance_um: FloatLike, source: _Cell, target: _Cell) -> FloatArray:
-    distance = np.atleast_1d(as_numbers("distance_um", distance_um))
-    if distance.ndim != 1:
-        raise InputError(f"distance_um must be a number or one-dimensional (got {distance.shape}).")
-    bad = ~np.isfinite(distance) | (distance < 0.0)
-    if bad.any():
-        index = int(np.flatnonzero(bad)[0])
-        raise InputError(f"distance_um[{index}]={distance[index]} (allowed: finite, >= 0).")
-    if np.any(distance == 0.0) and (source != target):
-        raise InputError(
-            "distance_um=0 is the self-dose, which has one cell: leave out source_cell_radius_um "
-            "and source_nucleus_radius_um, or give distances between cells only."
-        )
-    touching = source.cell_radius_um + target.cell_radius_um
-    overlap = (distance > 0.0) & (distance < touching * (1.0 - 1e-9))
-    if overlap.any():
-        index = int(np.flatnonzero(overlap)[0])
-        raise GeometryError(
-            f"the cells overlap at distance_um[{index}]={distance[index]:g} um (the radii sum to "
-            f"{touching:g} um). Give 0 for the self-dose or at least {touching:g} um."
-        )
-    return distance
