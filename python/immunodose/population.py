@@ -135,7 +135,8 @@ def absorbed_dose(
     summation
         Of method "kernel": how doses from other cells are added up. "auto" takes the fastest for
         each emission class: "direct" (all pairs, double precision) up to 500 cells, "cell_list"
-        (all pairs within reach) or "particle_mesh" (near pairs, and a mesh for all others).
+        (all pairs within reach) or "particle_mesh" (near pairs, and a mesh for all others; classes of
+        short reach are summed by cell lists).
     split
         Dims of the result beside `cell`, any of nuclide, target, emission, origin. What is left
         out is summed; without `target` it is the nucleus.

@@ -14,7 +14,7 @@ namespace {
 // Below, tables over squared distance cost more than the pairs that they speed up.
 constexpr std::size_t most_direct_cells = 500;
 // Kernels of shorter reach fall too steeply for a mesh: those of alphas above all.
-constexpr double least_reach_per_cut = 6.0;
+constexpr double least_reach_per_cut = 10.0;
 constexpr double equal_reach = 0.02;  // relative: such kernels share a sweep
 
 // Rough costs of one thread, which only choose between methods. Measured with bench/scaling.py.
@@ -29,7 +29,7 @@ struct MeshError {
   double ratio;
   double error;
 };
-constexpr std::array<MeshError, 3> mesh_errors{{{3.0, 5e-4}, {4.0, 6e-5}, {6.0, 1.5e-5}}};
+constexpr std::array<MeshError, 3> mesh_errors{{{3.0, 4e-4}, {4.0, 6e-5}, {6.0, 1.5e-5}}};
 
 // Mean number of cells within a distance of a cell, all filling the box around them evenly.
 double neighbors_within(const PopulationTables& tables, double reach_um) {
@@ -67,14 +67,15 @@ RadialKernel merged(const std::vector<RadialKernel>& kernels) {
 Summation method_for(const PopulationTables& tables, double reach_um) {
   const PopulationModel& model = tables.model();
   const std::size_t n = tables.input().x_um.size();
-  if (model.summation != Summation::automatic) return model.summation;
-  if (n <= most_direct_cells) return Summation::direct;
-  const double pairs = static_cast<double>(n) *
-                       neighbors_within(tables, reach_um + 2.0 * tables.largest_radius_um());
+  const bool automatic = model.summation == Summation::automatic;
+  if (automatic && n <= most_direct_cells) return Summation::direct;
+  if (!automatic && model.summation != Summation::particle_mesh) return model.summation;
   if (model.convolver == nullptr) return Summation::cell_list;
   const MeshPlan plan = plan_mesh(tables, reach_um, 1);
-  const bool fits = plan.spacing_um > 0.0 && plan.cost_s < seconds_per_pair * pairs;
-  return fits ? Summation::particle_mesh : Summation::cell_list;
+  const double pairs = static_cast<double>(n) *
+                       neighbors_within(tables, reach_um + 2.0 * tables.largest_radius_um());
+  const bool pays = !automatic || plan.cost_s < seconds_per_pair * pairs;
+  return plan.spacing_um > 0.0 && pays ? Summation::particle_mesh : Summation::cell_list;
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <optional>
 
-#include "immunodose/core/error.hpp"
 #include "immunodose/geometry/grid_index.hpp"
 #include "immunodose/transport/far_kernel.hpp"
 #include "immunodose/transport/square_grid.hpp"
@@ -291,11 +290,6 @@ void particle_mesh_sums(const PopulationTables& tables, const Channels& channels
   if (forced && mesh) {  // its error is in the report
     report.n_pairs = mesh->add_near_pairs(sink);
     return;
-  }
-  if (forced) {
-    throw InputError(
-        "no mesh fits this population (its kernels are too short, or its cells too far apart): "
-        "give summation=\"auto\" or \"cell_list\"");
   }
   report = {report.kernel, Summation::cell_list, channels.reach_um, 0.0, 0.0, 0.0, 0};
   cell_list_sums(tables, channels, sink, report);

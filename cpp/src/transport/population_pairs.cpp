@@ -7,8 +7,10 @@
 namespace immunodose {
 namespace {
 
-// Every fourth edge is computed, the others are interpolated: d^2 S(d) is smooth over cells.
+// Near contact, where electrons of short range make tables steep, every edge is computed; from the
+// second octave on every fourth, and the others are interpolated: d^2 S(d) is smooth there.
 constexpr std::size_t stride = 4;
+constexpr std::size_t contact_edges = 128;
 // Below this many radii of reach, cross-doses go with the gap between cells, not with their volume.
 constexpr double short_reach_radii = 2.0;
 constexpr std::int64_t lanes = 4;  // columns beyond the first are padded to a multiple
@@ -116,7 +118,9 @@ std::vector<double> PopulationPairs::table_values(const TablePair& pair,
                                                   const std::vector<double>& edge_um2,
                                                   const PointHitTable* hits) const {
   std::vector<std::size_t> computed;
-  for (std::size_t i = 0; i < edge_um2.size(); i += stride) computed.push_back(i);
+  for (std::size_t i = 0; i < edge_um2.size(); i += i < contact_edges ? 1 : stride) {
+    computed.push_back(i);
+  }
   if (computed.back() != edge_um2.size() - 1) computed.push_back(edge_um2.size() - 1);
   std::vector<double> distance;
   for (const std::size_t i : computed) distance.push_back(std::sqrt(edge_um2[i]));
