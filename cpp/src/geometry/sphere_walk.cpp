@@ -107,7 +107,9 @@ IMMUNODOSE_INLINED std::size_t SphereScene::walk_on(Walk& walk, std::span<Candid
     const bool second = walk.next_um[1] < walk.next_um[0];
     const double first_two = std::min(walk.next_um[0], walk.next_um[1]);
     const bool third = walk.next_um[2] < first_two;
-    const std::size_t axis = third ? 2U : static_cast<std::size_t>(second);
+    // Arithmetic instead of a branch, which would be guessed wrong half of the time.
+    const auto axis = static_cast<std::size_t>((static_cast<unsigned>(third) << 1U) |
+                                               static_cast<unsigned>(second && !third));
     const double leave = std::min(first_two, walk.next_um[2]);
     const bool last = leave >= walk.to_um || walk.n_beyond[axis] == 0;
     const double end = last ? infinity : leave;

@@ -122,8 +122,14 @@ class DecayTransport::Worker {
     }
     scorer_.start(emission, origin_);
     if (emission == EmissionClass::alpha) {
-      AlphaStepper stepper(*engine_.alphas_, energy_keV, options_.straggling, stream);
-      scorer_.alpha(position_um_, isotropic_direction(stream), stepper);
+      const AlphaStart& start = alpha_start(energy_keV);
+      const Vec3 direction = isotropic_direction(stream);
+      if (options_.straggling) {
+        AlphaStepper stepper(*engine_.alphas_, start, true, stream);
+        scorer_.alpha(position_um_, direction, stepper);
+      } else {
+        scorer_.alpha(position_um_, direction, *engine_.alphas_, start);
+      }
     } else if (emission == EmissionClass::recoil) {
       scorer_.local(place_, energy_keV);
     } else {
@@ -133,6 +139,19 @@ class DecayTransport::Worker {
              stream);
     }
     scorer_.finish();
+  }
+
+  // Decays have few energies; the last of them are kept.
+  const AlphaStart& alpha_start(double energy_keV) {
+    for (const AlphaStart& start : alpha_starts_) {
+      if (start.energy_keV == energy_keV) return start;
+    }
+    constexpr std::size_t most = 16;
+    if (alpha_starts_.size() < most) {
+      return alpha_starts_.emplace_back(*engine_.alphas_, energy_keV);
+    }
+    next_start_ = (next_start_ + 1) % most;
+    return alpha_starts_[next_start_] = AlphaStart(*engine_.alphas_, energy_keV);
   }
 
   // Electrons, and photons that could free such electrons, beyond the electron model.
@@ -165,6 +184,8 @@ class DecayTransport::Worker {
   std::unique_ptr<ElectronTransport> electrons_;
   std::unique_ptr<PhotonTransport> photons_;
   std::vector<Particle> queue_;
+  std::vector<AlphaStart> alpha_starts_;
+  std::size_t next_start_ = 0;
   Vec3 position_um_;
   Place place_;
   std::int64_t origin_ = -1;
@@ -305,7 +326,7 @@ DecayTransportResult DecayTransport::realization(const DecaySources& sources, co
   const std::int64_t n_all = until.back();
   const std::int64_t from = std::clamp(begin, std::int64_t{0}, n_all);
   const std::int64_t to = end < 0 ? n_all : std::clamp(end, from, n_all);
-  RegionTally tally(scene_.n_cells(), emissions_, true);
+  RegionTally tally(scene_.n_cells(), emissions_, true, options_.n_threads > 1);
   run(
       to - from, first_history + from, sources.world_radius_um,
       [&](std::int64_t first) {
@@ -405,7 +426,7 @@ DecayTransportResult DecayTransport::mean(const DecaySources& sources, const Kep
   const double total = until.back();
   const std::int64_t n_each = n_histories / n_batches;
   const double decays_per_history = total / static_cast<double>(n_each);
-  RegionTally tally(scene_.n_cells(), emissions_, false);
+  RegionTally tally(scene_.n_cells(), emissions_, false, options_.n_threads > 1);
   DecayTransportResult result;
   result.n_histories = n_histories;
   result.energy_keV.assign(

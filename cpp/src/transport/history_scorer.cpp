@@ -206,4 +206,39 @@ void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, AlphaStepper& stepper) 
   add_account(Fate::cells, emission_, in_cells);
 }
 
+void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, const AlphaTrackTable& table,
+                          const AlphaStart& start) {
+  std::int64_t in_cells = 0;
+  double in_cells_keV = 0.0;
+  scene_.crossings(start_um, direction, start.range_um, crossings_);
+  for (const Crossing& crossing : crossings_) {
+    RegionTally::Deposit left;
+    left.cell = crossing.cell;
+    double at_um = crossing.whole.entry_um;
+    AlphaTrackTable::State at = at_um > 0.0 ? table.losses(start.range_um - at_um) : start.state;
+    in_cells_keV += at.energy_keV;
+    const auto go_to = [&](double to_um, std::size_t region) {
+      if (to_um <= at_um) return;
+      const AlphaTrackTable::State next = table.losses(start.range_um - to_um);
+      left.energy_keV[region] += at.energy_keV - next.energy_keV;
+      left.energy_let[region] += at.energy_let_keV2_per_um - next.energy_let_keV2_per_um;
+      at_um = to_um;
+      at = next;
+    };
+    if (crossing.inside.length_um() > 0.0) {
+      go_to(crossing.inside.entry_um, membrane);
+      if (crossing.nucleus.length_um() > 0.0) {
+        go_to(crossing.nucleus.entry_um, cytoplasm);
+        go_to(crossing.nucleus.exit_um, nucleus);
+      }
+      go_to(crossing.inside.exit_um, cytoplasm);
+    }
+    go_to(crossing.whole.exit_um, membrane);
+    in_cells_keV -= at.energy_keV;
+    in_cells += tally_.add(left, emission_, left.cell == origin_ ? 0 : 1);
+  }
+  medium_keV_ += start.energy_keV - in_cells_keV;
+  add_account(Fate::cells, emission_, in_cells);
+}
+
 }  // namespace immunodose
