@@ -32,12 +32,16 @@ Line line_of(Vec3 center_um, Vec3 start_um, Vec3 direction) {
 
 }  // namespace
 
-// What single precision cannot rule out: lanes of a group, entered between two sides of a voxel.
-struct SphereScene::Candidate {
+// A group of balls to be tested in single precision, in the voxel that holds it.
+struct SphereScene::Test {
   std::uint32_t group;
-  std::uint32_t lanes;
-  double from_um;
-  double to_um;
+  std::uint32_t lanes;  // that the test cannot rule out
+  // A place on the track in or near the voxel, relative to its center (Eq. MC-2).
+  float x, y, z;
+  float earliest, latest;  // bounds of the entry from there
+  // A cell is reported in the voxel of its entry, so the voxels' intervals must join without a
+  // gap: the first reaches back to the start, the last to the end.
+  double from_um, to_um;
 };
 
 // A track on its way through the grid.
@@ -51,11 +55,9 @@ struct SphereScene::Walk {
   std::array<std::int64_t, 3> n_beyond;  // voxels before the end of the grid
   std::int64_t voxel;
   double near_um;  // reference for single precision, in the voxel
-  // A cell is reported in the voxel of its entry, so the voxels' intervals must join without a
-  // gap: the first reaches back to the start, the last to the end.
   double begin_um = -infinity;
   double to_um;
-  std::uint32_t n_tested = 0;  // groups of the voxel
+  std::uint32_t n_listed = 0;  // groups of the voxel
   bool ended = false;
 };
 
@@ -97,11 +99,9 @@ bool SphereScene::begin_walk(Vec3 start_um, Vec3 direction, double length_um, Wa
   return true;
 }
 
-// Walks until the track ends or `found` is full; returns the number of candidates.
-IMMUNODOSE_INLINED std::size_t SphereScene::walk_on(Walk& walk, std::span<Candidate> found) const {
-  const auto ux = static_cast<float>(walk.way[0]);
-  const auto uy = static_cast<float>(walk.way[1]);
-  const auto uz = static_cast<float>(walk.way[2]);
+// Lists the groups of the voxels that the track crosses, until it ends or `tests` is full;
+// returns their number. The groups are on their way from memory when they are tested.
+std::size_t SphereScene::walk_on(Walk& walk, std::span<Test> tests) const {
   std::size_t n = 0;
   while (true) {
     const bool second = walk.next_um[1] < walk.next_um[0];
@@ -113,37 +113,27 @@ IMMUNODOSE_INLINED std::size_t SphereScene::walk_on(Walk& walk, std::span<Candid
     const double leave = std::min(first_two, walk.next_um[2]);
     const bool last = leave >= walk.to_um || walk.n_beyond[axis] == 0;
     const double end = last ? infinity : leave;
-    // Near the voxel, so that single precision is enough (Eq. MC-2).
-    const auto px = static_cast<float>(walk.start_um[0] + walk.near_um * walk.way[0]);
-    const auto py = static_cast<float>(walk.start_um[1] + walk.near_um * walk.way[1]);
-    const auto pz = static_cast<float>(walk.start_um[2] + walk.near_um * walk.way[2]);
+    Test test{};
+    test.x = static_cast<float>(walk.start_um[0] + walk.near_um * walk.way[0]);
+    test.y = static_cast<float>(walk.start_um[1] + walk.near_um * walk.way[1]);
+    test.z = static_cast<float>(walk.start_um[2] + walk.near_um * walk.way[2]);
     // A ball enters no later than the enlarged one plus the root of what the margin adds.
-    const auto latest = static_cast<float>(end - walk.near_um);
-    const float earliest = walk.begin_um < 0.0 ? -infinity_float : -entry_slack_um_;
+    test.earliest = walk.begin_um < 0.0 ? -infinity_float : -entry_slack_um_;
+    test.latest = static_cast<float>(end - walk.near_um);
+    test.from_um = walk.begin_um;
+    test.to_um = end;
     const std::uint32_t first = starts_[static_cast<std::size_t>(walk.voxel)];
     const std::uint32_t beyond = starts_[static_cast<std::size_t>(walk.voxel) + 1];
-    for (std::uint32_t g = first + walk.n_tested; g < beyond; ++g) {
-      if (n == found.size()) {
-        walk.n_tested = g - first;
+    for (test.group = first + walk.n_listed; test.group < beyond; ++test.group) {
+      if (n == tests.size()) {
+        walk.n_listed = test.group - first;
         return n;
       }
-      const Group& ball = groups_[g];
-      std::array<float, lanes> missed;  // by how much, at most 0 for candidates
-      for (std::size_t k = 0; k < lanes; ++k) {
-        const float dx = ball.x[k] - px;
-        const float dy = ball.y[k] - py;
-        const float dz = ball.z[k] - pz;
-        const float along = dx * ux + dy * uy + dz * uz;
-        const float half2 = ball.square[k] - (dx * dx + dy * dy + dz * dz - along * along);
-        const float entry = along - std::sqrt(std::max(half2, 0.0F));
-        missed[k] = std::max(std::max(entry - latest, earliest - entry), -half2);
-      }
-      const unsigned some = lanes_up_to_zero(missed);
-      found[n] = {g, some, walk.begin_um, end};
-      n += some != 0 ? 1U : 0U;
+      prefetch(&groups_[test.group], sizeof(Group));
+      tests[n++] = test;
     }
-    walk.n_tested = 0;
     if (last) break;
+    walk.n_listed = 0;
     walk.voxel += walk.stride[axis];
     --walk.n_beyond[axis];
     walk.start_um[axis] -= walk.edge_um[axis];
@@ -154,13 +144,32 @@ IMMUNODOSE_INLINED std::size_t SphereScene::walk_on(Walk& walk, std::span<Candid
   return n;
 }
 
-std::size_t SphereScene::walk_on_any(Walk& walk, std::span<Candidate> found) const {
-  return walk_on(walk, found);
+IMMUNODOSE_INLINED void SphereScene::choose(std::span<Test> tests, Vec3 direction) const {
+  const auto ux = static_cast<float>(direction.x);
+  const auto uy = static_cast<float>(direction.y);
+  const auto uz = static_cast<float>(direction.z);
+  for (Test& test : tests) {
+    const Group& ball = groups_[test.group];
+    std::array<float, lanes> missed;  // by how much, at most 0 for candidates
+    for (std::size_t k = 0; k < lanes; ++k) {
+      const float dx = ball.x[k] - test.x;
+      const float dy = ball.y[k] - test.y;
+      const float dz = ball.z[k] - test.z;
+      const float along = dx * ux + dy * uy + dz * uz;
+      const float half2 = ball.square[k] - (dx * dx + dy * dy + dz * dz - along * along);
+      const float entry = along - std::sqrt(std::max(half2, 0.0F));
+      missed[k] = std::max(std::max(entry - test.latest, test.earliest - entry), -half2);
+    }
+    test.lanes = lanes_up_to_zero(missed);
+  }
 }
 
-IMMUNODOSE_AVX2_TARGET std::size_t SphereScene::walk_on_avx2(Walk& walk,
-                                                             std::span<Candidate> found) const {
-  return walk_on(walk, found);
+void SphereScene::choose_any(std::span<Test> tests, Vec3 direction) const {
+  choose(tests, direction);
+}
+
+IMMUNODOSE_AVX2_TARGET void SphereScene::choose_avx2(std::span<Test> tests, Vec3 direction) const {
+  choose(tests, direction);
 }
 
 void SphereScene::crossings(Vec3 start_um, Vec3 direction, double length_um,
@@ -168,27 +177,31 @@ void SphereScene::crossings(Vec3 start_um, Vec3 direction, double length_um,
   found.clear();
   Walk walk;
   if (!begin_walk(start_um, direction, length_um, walk)) return;
-  std::array<Candidate, 32> candidates;
+  std::array<Test, 32> buffer;
   while (!walk.ended) {
-    const std::size_t n =
-        cpu_has_avx2 ? walk_on_avx2(walk, candidates) : walk_on_any(walk, candidates);
-    for (std::size_t i = 0; i < n; ++i) {
-      add_crossings(candidates[i], start_um, direction, length_um, found);
+    const std::span<Test> tests(buffer.data(), walk_on(walk, buffer));
+    if (cpu_has_avx2) {
+      choose_avx2(tests, direction);
+    } else {
+      choose_any(tests, direction);
+    }
+    for (const Test& test : tests) {
+      if (test.lanes != 0) add_crossings(test, start_um, direction, length_um, found);
     }
   }
 }
 
-void SphereScene::add_crossings(const Candidate& candidate, Vec3 start_um, Vec3 direction,
-                                double length_um, std::vector<Crossing>& found) const {
-  for (std::uint32_t lanes_left = candidate.lanes; lanes_left != 0; lanes_left &= lanes_left - 1) {
+void SphereScene::add_crossings(const Test& test, Vec3 start_um, Vec3 direction, double length_um,
+                                std::vector<Crossing>& found) const {
+  for (std::uint32_t lanes_left = test.lanes; lanes_left != 0; lanes_left &= lanes_left - 1) {
     const auto lane = static_cast<std::size_t>(std::countr_zero(lanes_left));
-    const std::int32_t rank = groups_[candidate.group].rank[lane];
+    const std::int32_t rank = groups_[test.group].rank[lane];
     const Cell& cell = at(rank);
     const Line line = line_of(cell.center_um, start_um, direction);
     const Chord whole =
         cut(line.along_um, cell.cell_radius_um * cell.cell_radius_um - line.square_um2, length_um);
     const double entry = whole.entry_um;
-    if (whole.exit_um <= entry || entry < candidate.from_um || entry >= candidate.to_um) continue;
+    if (whole.exit_um <= entry || entry < test.from_um || entry >= test.to_um) continue;
     found.push_back({rank, whole, whole, {}});
     cross_inner(found.back(), line.along_um, line.square_um2, start_um, direction, length_um);
     for (auto i = found.size() - 1; i > 0 && found[i - 1].whole.entry_um > entry; --i) {

@@ -211,6 +211,7 @@ void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, const AlphaTrackTable& 
   std::int64_t in_cells = 0;
   double in_cells_keV = 0.0;
   scene_.crossings(start_um, direction, start.range_um, crossings_);
+  for (const Crossing& crossing : crossings_) tally_.expect(crossing.cell, emission_);
   for (const Crossing& crossing : crossings_) {
     RegionTally::Deposit left;
     left.cell = crossing.cell;

@@ -32,6 +32,19 @@ inline const bool cpu_has_avx2 = [] {
 #endif
 }();
 
+// Asks for the cache lines of an object that will be read soon; never changes a result.
+inline void prefetch(const void* object, std::size_t n_bytes) {
+#if defined(__GNUC__)
+  constexpr std::size_t line = 64;
+  const char* const bytes = static_cast<const char*>(object);
+  for (std::size_t i = 0; i < n_bytes; i += line) __builtin_prefetch(bytes + i);
+  __builtin_prefetch(bytes + n_bytes - 1);
+#else
+  static_cast<void>(object);
+  static_cast<void>(n_bytes);
+#endif
+}
+
 // Bit k is set where values[k] <= 0.
 IMMUNODOSE_INLINED unsigned lanes_up_to_zero(const std::array<float, 8>& values) {
 #if defined(__SSE2__)

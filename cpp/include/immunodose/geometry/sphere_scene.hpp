@@ -132,13 +132,14 @@ class SphereScene {
   // `along_um` and `square_um2`: of the cell's center along the track and from its line.
   void cross_inner(Crossing& crossing, double along_um, double square_um2, Vec3 start_um,
                    Vec3 direction, double length_um) const;
-  struct Candidate;
+  struct Test;
   struct Walk;
   bool begin_walk(Vec3 start_um, Vec3 direction, double length_um, Walk& walk) const;
-  std::size_t walk_on(Walk& walk, std::span<Candidate> found) const;
-  std::size_t walk_on_any(Walk& walk, std::span<Candidate> found) const;
-  std::size_t walk_on_avx2(Walk& walk, std::span<Candidate> found) const;
-  void add_crossings(const Candidate& candidate, Vec3 start_um, Vec3 direction, double length_um,
+  std::size_t walk_on(Walk& walk, std::span<Test> tests) const;
+  void choose(std::span<Test> tests, Vec3 direction) const;
+  void choose_any(std::span<Test> tests, Vec3 direction) const;
+  void choose_avx2(std::span<Test> tests, Vec3 direction) const;
+  void add_crossings(const Test& test, Vec3 start_um, Vec3 direction, double length_um,
                      std::vector<Crossing>& found) const;
 
   double membrane_um_;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "immunodose/core/simd.hpp"
 #include "immunodose/geometry/sphere_scene.hpp"
 #include "immunodose/transport/decay_sampler.hpp"
 
@@ -45,6 +46,11 @@ class RegionTally {
   bool with_hits() const { return with_hits_; }
   // Adds the deposit of one particle; returns its energy in units.
   std::int64_t add(const Deposit& deposit, EmissionClass emission, std::size_t origin);
+  // Before several deposits in these cells.
+  void expect(std::int64_t cell, EmissionClass emission) const {
+    prefetch(sums(cell, column_of_[static_cast<std::size_t>(emission)]),
+             width_ * sizeof(std::int64_t));
+  }
   void add_account(Fate fate, EmissionClass emission, std::int64_t units) {
     account_[static_cast<std::size_t>(fate)][static_cast<std::size_t>(emission)] += units;
   }
