@@ -11,7 +11,8 @@
 namespace immunodose {
 namespace {
 
-constexpr std::int64_t block = 512;  // histories; the result does not depend on it
+constexpr std::int64_t block = 512;         // histories; the result does not depend on it
+constexpr std::int64_t large_block = 8192;  // cells or compartments, little work each
 
 bool is_electron(EmissionClass emission) {
   return emission == EmissionClass::beta || emission == EmissionClass::auger_ce;
@@ -55,7 +56,7 @@ std::size_t row_size(const KeptDims& kept, std::size_t n_columns) {
 template <class T>
 class Cursor {
  public:
-  Cursor(const std::vector<T>& cumulative, T position)
+  Cursor(const LargeVector<T>& cumulative, T position)
       : cumulative_(cumulative),
         slot_(static_cast<std::size_t>(
             std::upper_bound(cumulative.begin(), cumulative.end(), position) -
@@ -67,7 +68,7 @@ class Cursor {
   }
 
  private:
-  const std::vector<T>& cumulative_;
+  const LargeVector<T>& cumulative_;
   std::size_t slot_;
 };
 
@@ -224,19 +225,23 @@ DecayTransport::Source DecayTransport::source_of(std::size_t slot, std::size_t n
 }
 
 // One slot per cell (by rank) and region, then the medium.
-std::vector<double> DecayTransport::activity_by_rank(const DecaySources& sources) const {
+LargeVector<double> DecayTransport::activity_by_rank(const DecaySources& sources) const {
   const auto order = scene_.order();
   const auto& given = sources.time_integrated_activity;
   if (given.size() != order.size() * n_cell_regions) {
     throw InputError("time_integrated_activity must have one value per cell and compartment");
   }
-  std::vector<double> activity;
-  activity.reserve(given.size() + 1);
-  for (const std::int64_t id : order) {
-    const double* own = &given[static_cast<std::size_t>(id) * n_cell_regions];
-    activity.insert(activity.end(), own, own + n_cell_regions);
-  }
-  activity.push_back(sources.medium_decays);
+  LargeVector<double> activity(given.size() + 1);
+  activity.back() = sources.medium_decays;
+  parallel_for(scene_.n_cells(), large_block, options_.n_threads,
+               [&](std::int64_t first, std::int64_t last) {
+                 for (auto rank = static_cast<std::size_t>(first);
+                      rank < static_cast<std::size_t>(last); ++rank) {
+                   const auto id = static_cast<std::size_t>(order[rank]);
+                   std::copy_n(&given[id * n_cell_regions], n_cell_regions,
+                               &activity[rank * n_cell_regions]);
+                 }
+               });
   return activity;
 }
 
@@ -291,16 +296,17 @@ void DecayTransport::run(std::int64_t n, std::int64_t first_history, double worl
 }
 
 // Decays up to and with each slot: a Poisson number in each.
-std::vector<std::int64_t> DecayTransport::count_decays(const std::vector<double>& activity,
+LargeVector<std::int64_t> DecayTransport::count_decays(const LargeVector<double>& activity,
                                                        std::int64_t count_index,
                                                        const StopPoll& stop) const {
   const std::size_t n_slots = activity.size();
-  std::vector<std::int64_t> until(n_slots);
+  LargeVector<std::int64_t> until(n_slots);
   parallel_for(
-      static_cast<std::int64_t>(n_slots), block, options_.n_threads,
+      static_cast<std::int64_t>(n_slots), large_block, options_.n_threads,
       [&](std::int64_t first, std::int64_t last) {
         for (auto slot = static_cast<std::size_t>(first); slot < static_cast<std::size_t>(last);
              ++slot) {
+          until[slot] = 0;
           if (activity[slot] <= 0.0) continue;
           // Numbered by the caller's cells, so that the numbers do not depend on the grid.
           const std::int64_t index =
@@ -326,7 +332,7 @@ DecayTransportResult DecayTransport::realization(const DecaySources& sources, co
   const std::int64_t n_all = until.back();
   const std::int64_t from = std::clamp(begin, std::int64_t{0}, n_all);
   const std::int64_t to = end < 0 ? n_all : std::clamp(end, from, n_all);
-  RegionTally tally(scene_.n_cells(), emissions_, true, options_.n_threads > 1);
+  RegionTally tally(scene_.n_cells(), emissions_, true, options_.n_threads);
   run(
       to - from, first_history + from, sources.world_radius_um,
       [&](std::int64_t first) {
@@ -345,7 +351,7 @@ DecayTransportResult DecayTransport::realization(const DecaySources& sources, co
   }
   result.hits.resize(result.energy_let.size());
   parallel_for(
-      scene_.n_cells(), block, options_.n_threads,
+      scene_.n_cells(), large_block, options_.n_threads,
       [&](std::int64_t first, std::int64_t last) {
         std::vector<double> row(width);
         for (std::int64_t rank = first; rank < last; ++rank) {
@@ -377,6 +383,7 @@ void DecayTransport::add_hits(const RegionTally& tally, std::int64_t rank,
   const std::size_t first = id * RegionTally::n_targets * n_columns;
   for (std::size_t column = 0; column < n_columns; ++column) {
     const std::size_t whole = first + n_cell_regions * n_columns + column;
+    result.energy_let[whole] = result.region_keV[whole] = 0.0;
     for (std::size_t region = 0; region < n_cell_regions; ++region) {
       const std::size_t at = first + region * n_columns + column;
       result.hits[at] = tally.hits(rank, region, column);
@@ -421,12 +428,12 @@ DecayTransportResult DecayTransport::mean(const DecaySources& sources, const Kep
   if (n_batches < 2 || n_histories < n_batches || n_histories % n_batches != 0) {
     throw InputError("n_histories must be a multiple of n_batches, which is at least 2");
   }
-  std::vector<double> until = activity_by_rank(sources);
+  LargeVector<double> until = activity_by_rank(sources);
   std::partial_sum(until.begin(), until.end(), until.begin());
   const double total = until.back();
   const std::int64_t n_each = n_histories / n_batches;
   const double decays_per_history = total / static_cast<double>(n_each);
-  RegionTally tally(scene_.n_cells(), emissions_, false, options_.n_threads > 1);
+  RegionTally tally(scene_.n_cells(), emissions_, false, options_.n_threads);
   DecayTransportResult result;
   result.n_histories = n_histories;
   result.energy_keV.assign(

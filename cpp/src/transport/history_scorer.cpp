@@ -184,8 +184,9 @@ void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, AlphaStepper& stepper) 
     at_um = std::max(at_um, to_um);
   };
   std::int64_t in_cells = 0;
-  const double reach_um = stepper.reach_um();
-  scene_.trace(start_um, direction, reach_um, crossings_, [&](const Crossing& crossing) {
+  scene_.crossings(start_um, direction, stepper.reach_um(), crossings_);
+  for (const Crossing& crossing : crossings_) tally_.expect(crossing.cell, emission_);
+  for (const Crossing& crossing : crossings_) {
     medium_keV_ += stepper.advance(crossing.whole.entry_um - at_um).energy_keV;
     at_um = std::max(at_um, crossing.whole.entry_um);
     left = {};
@@ -200,8 +201,8 @@ void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, AlphaStepper& stepper) 
     }
     go_to(crossing.whole.exit_um, membrane);
     in_cells += tally_.add(left, emission_, left.cell == origin_ ? 0 : 1);
-    return !stepper.stopped();
-  });
+    if (stepper.stopped()) break;
+  }
   medium_keV_ += stepper.stop().energy_keV;
   add_account(Fate::cells, emission_, in_cells);
 }

@@ -5,16 +5,19 @@
 #include <thread>
 
 #include "immunodose/core/error.hpp"
+#include "immunodose/core/parallel.hpp"
 
 namespace immunodose {
 
 RegionTally::RegionTally(std::int64_t n_cells, const std::vector<EmissionClass>& emissions,
-                         bool with_hits, bool shared)
+                         bool with_hits, int n_threads)
     : n_columns_(emissions.size()),
       with_hits_(with_hits),
       width_(with_hits ? hit_place(n_targets) : let_place(0)),
+      n_threads_(n_threads),
       sums_(row(n_cells) * n_columns_ * width_),
-      locks_(shared ? row(n_cells) : 0) {
+      locks_(n_threads > 1 ? row(n_cells) : 0) {
+  clear();
   for (std::size_t c = 0; c < emissions.size(); ++c) {
     column_of_[static_cast<std::size_t>(emissions[c])] = c;
   }
@@ -57,7 +60,13 @@ std::int64_t RegionTally::add(const Deposit& deposit, EmissionClass emission, st
   return total;
 }
 
-void RegionTally::clear() { std::fill(sums_.begin(), sums_.end(), 0); }
+void RegionTally::clear() {
+  constexpr std::int64_t block = 1 << 18;  // sums, 2 MiB
+  parallel_for(static_cast<std::int64_t>(sums_.size()), block, n_threads_,
+               [&](std::int64_t begin, std::int64_t end) {
+                 std::fill(sums_.begin() + begin, sums_.begin() + end, 0);
+               });
+}
 
 void RegionTally::check_range() const {
   if (overflow_.load(relaxed)) {

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "immunodose/core/large_vector.hpp"
 #include "immunodose/core/vec3.hpp"
 #include "immunodose/geometry/ball.hpp"
 
@@ -143,7 +144,7 @@ class SphereScene {
                      std::vector<Crossing>& found) const;
 
   double membrane_um_;
-  std::vector<Cell> cells_;  // by rank
+  ScatteredVector<Cell> cells_;  // by rank
   std::vector<Vec3> offsets_;
   std::vector<std::int64_t> order_;
   Ball bounds_{};
@@ -152,8 +153,8 @@ class SphereScene {
   double voxel_um_ = 1.0;
   double voxels_per_um_ = 1.0;
   double margin_um_ = 0.0;  // by which balls are enlarged in the grid, against rounding
-  std::vector<std::uint32_t> starts_;  // first group of each voxel
-  std::vector<Group> groups_;
+  ScatteredVector<std::uint32_t> starts_;  // first group of each voxel
+  ScatteredVector<Group> groups_;
   float entry_slack_um_ = 0.0F;
 };
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "immunodose/core/large_vector.hpp"
 #include "immunodose/core/simd.hpp"
 #include "immunodose/geometry/sphere_scene.hpp"
 #include "immunodose/transport/decay_sampler.hpp"
@@ -38,9 +39,9 @@ class RegionTally {
   static constexpr std::size_t n_targets = n_cell_regions + 1;  // and the whole cell
 
   // `emissions`: classes that have a column, in order. Hits and LET are counted if asked for.
-  // `shared`: several threads add at a time; they may read when all have ended.
+  // `n_threads` may add at a time; they may read when all have ended.
   RegionTally(std::int64_t n_cells, const std::vector<EmissionClass>& emissions, bool with_hits,
-              bool shared);
+              int n_threads);
 
   std::size_t n_columns() const { return n_columns_; }
   bool with_hits() const { return with_hits_; }
@@ -102,7 +103,8 @@ class RegionTally {
   bool with_hits_;
   std::array<std::size_t, n_emission_classes> column_of_{};
   std::size_t width_;  // sums per cell and class
-  std::vector<std::int64_t> sums_;
+  int n_threads_;
+  ScatteredVector<std::int64_t> sums_;
   std::vector<std::atomic<bool>> locks_;  // by cell; none where one thread adds
   std::array<std::array<Sum, n_emission_classes>, n_fates> account_{};
   std::atomic<bool> overflow_{false};
