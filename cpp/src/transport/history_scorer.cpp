@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "immunodose/transport/recorded_alpha.hpp"
+
 namespace immunodose {
 namespace {
 
@@ -116,14 +118,14 @@ void HistoryScorer::add(Place place, double energy_keV) {
   left.energy_let[static_cast<std::size_t>(place.region)] += energy_keV * let_keV_per_um();
 }
 
+Place HistoryScorer::place_of(Vec3 position_um) const {
+  if (is_free(position_um)) return free_place_;
+  if (inside_last(position_um, position_um)) return {last_, scene_.region(last_, position_um)};
+  return scene_.locate(position_um);
+}
+
 void HistoryScorer::point(Vec3 position_um, double energy_keV) {
-  if (is_free(position_um)) {
-    add(free_place_, energy_keV);
-  } else if (inside_last(position_um, position_um)) {
-    add({last_, scene_.region(last_, position_um)}, energy_keV);
-  } else {
-    add(scene_.locate(position_um), energy_keV);
-  }
+  add(place_of(position_um), energy_keV);
 }
 
 bool HistoryScorer::inside_last(Vec3 from_um, Vec3 to_um) const {
@@ -174,10 +176,14 @@ void HistoryScorer::add(const Crossing& crossing, double energy_per_um, double l
   }
 }
 
-void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, AlphaStepper& stepper) {
+template <class Stepper>
+void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, Stepper& stepper) {
   double at_um = 0.0;
   RegionTally::Deposit left;
   const auto go_to = [&](double to_um, std::size_t region) {
+    if constexpr (requires { stepper.in(Place{}); }) {
+      stepper.in({left.cell, static_cast<CellRegion>(region)});
+    }
     const AlphaLoss loss = stepper.advance(to_um - at_um);
     left.energy_keV[region] += loss.energy_keV;
     left.energy_let[region] += loss.energy_let_keV2_per_um;
@@ -207,40 +213,7 @@ void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, AlphaStepper& stepper) 
   add_account(Fate::cells, emission_, in_cells);
 }
 
-void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, const AlphaTrackTable& table,
-                          const AlphaStart& start) {
-  std::int64_t in_cells = 0;
-  double in_cells_keV = 0.0;
-  scene_.crossings(start_um, direction, start.range_um, crossings_);
-  for (const Crossing& crossing : crossings_) tally_.expect(crossing.cell, emission_);
-  for (const Crossing& crossing : crossings_) {
-    RegionTally::Deposit left;
-    left.cell = crossing.cell;
-    double at_um = crossing.whole.entry_um;
-    AlphaTrackTable::State at = at_um > 0.0 ? table.losses(start.range_um - at_um) : start.state;
-    in_cells_keV += at.energy_keV;
-    const auto go_to = [&](double to_um, std::size_t region) {
-      if (to_um <= at_um) return;
-      const AlphaTrackTable::State next = table.losses(start.range_um - to_um);
-      left.energy_keV[region] += at.energy_keV - next.energy_keV;
-      left.energy_let[region] += at.energy_let_keV2_per_um - next.energy_let_keV2_per_um;
-      at_um = to_um;
-      at = next;
-    };
-    if (crossing.inside.length_um() > 0.0) {
-      go_to(crossing.inside.entry_um, membrane);
-      if (crossing.nucleus.length_um() > 0.0) {
-        go_to(crossing.nucleus.entry_um, cytoplasm);
-        go_to(crossing.nucleus.exit_um, nucleus);
-      }
-      go_to(crossing.inside.exit_um, cytoplasm);
-    }
-    go_to(crossing.whole.exit_um, membrane);
-    in_cells_keV -= at.energy_keV;
-    in_cells += tally_.add(left, emission_, left.cell == origin_ ? 0 : 1);
-  }
-  medium_keV_ += start.energy_keV - in_cells_keV;
-  add_account(Fate::cells, emission_, in_cells);
-}
+template void HistoryScorer::alpha(Vec3, Vec3, AlphaStepper&);
+template void HistoryScorer::alpha(Vec3, Vec3, RecordedAlpha&);
 
 }  // namespace immunodose
