@@ -113,24 +113,21 @@ std::size_t SphereScene::walk_on(Walk& walk, std::span<Test> tests) const {
     const double leave = std::min(first_two, walk.next_um[2]);
     const bool last = leave >= walk.to_um || walk.n_beyond[axis] == 0;
     const double end = last ? infinity : leave;
-    Test test{};
-    test.x = static_cast<float>(walk.start_um[0] + walk.near_um * walk.way[0]);
-    test.y = static_cast<float>(walk.start_um[1] + walk.near_um * walk.way[1]);
-    test.z = static_cast<float>(walk.start_um[2] + walk.near_um * walk.way[2]);
+    const auto x = static_cast<float>(walk.start_um[0] + walk.near_um * walk.way[0]);
+    const auto y = static_cast<float>(walk.start_um[1] + walk.near_um * walk.way[1]);
+    const auto z = static_cast<float>(walk.start_um[2] + walk.near_um * walk.way[2]);
     // A ball enters no later than the enlarged one plus the root of what the margin adds.
-    test.earliest = walk.begin_um < 0.0 ? -infinity_float : -entry_slack_um_;
-    test.latest = static_cast<float>(end - walk.near_um);
-    test.from_um = walk.begin_um;
-    test.to_um = end;
+    const float earliest = walk.begin_um < 0.0 ? -infinity_float : -entry_slack_um_;
+    const auto latest = static_cast<float>(end - walk.near_um);
     const std::uint32_t first = starts_[static_cast<std::size_t>(walk.voxel)];
     const std::uint32_t beyond = starts_[static_cast<std::size_t>(walk.voxel) + 1];
-    for (test.group = first + walk.n_listed; test.group < beyond; ++test.group) {
+    for (std::uint32_t group = first + walk.n_listed; group < beyond; ++group) {
       if (n == tests.size()) {
-        walk.n_listed = test.group - first;
+        walk.n_listed = group - first;
         return n;
       }
-      prefetch(&groups_[test.group], sizeof(Group));
-      tests[n++] = test;
+      prefetch(&groups_[group], sizeof(Group));
+      tests[n++] = {group, 0, x, y, z, earliest, latest, walk.begin_um, end};
     }
     if (last) break;
     walk.n_listed = 0;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <type_traits>
 #include <string>
 
 #include "immunodose/core/error.hpp"
@@ -128,8 +129,7 @@ class DecayTransport::Worker {
     }
     scorer_.start(emission, origin_);
     if (emission == EmissionClass::alpha) {
-      AlphaStepper stepper(*engine_.alphas_, alpha_start(energy_keV), options_.straggling, stream);
-      scorer_.alpha(position_um_, isotropic_direction(stream), stepper);
+      alpha(alpha_start(energy_keV), stream);
     } else if (emission == EmissionClass::recoil) {
       if constexpr (requires { scorer_.recoil(place_, position_um_, energy_keV); }) {
         scorer_.recoil(place_, position_um_, energy_keV);
@@ -156,6 +156,19 @@ class DecayTransport::Worker {
     }
     next_start_ = (next_start_ + 1) % most;
     return alpha_starts_[next_start_] = AlphaStart(*engine_.alphas_, energy_keV);
+  }
+
+  void alpha(const AlphaStart& start, Stream& stream) {
+    const Vec3 direction = isotropic_direction(stream);
+    if constexpr (std::is_same_v<S, HistoryScorer>) {
+      if (!options_.straggling) {
+        SteadyAlpha stepper(*engine_.alphas_, start);
+        scorer_.alpha(position_um_, direction, stepper);
+        return;
+      }
+    }
+    AlphaStepper stepper(*engine_.alphas_, start, options_.straggling, stream);
+    scorer_.alpha(position_um_, direction, stepper);
   }
 
   // Electrons, and photons that could free such electrons, beyond the electron model.

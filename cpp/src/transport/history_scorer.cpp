@@ -214,6 +214,7 @@ void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, Stepper& stepper) {
 }
 
 template void HistoryScorer::alpha(Vec3, Vec3, AlphaStepper&);
+template void HistoryScorer::alpha(Vec3, Vec3, SteadyAlpha&);
 template void HistoryScorer::alpha(Vec3, Vec3, RecordedAlpha&);
 
 }  // namespace immunodose

@@ -142,4 +142,36 @@ class AlphaStepper {
   AlphaTrackTable::State state_;
 };
 
+// An AlphaStepper without straggling and without what only straggling needs.
+class SteadyAlpha {
+ public:
+  SteadyAlpha(const AlphaTrackTable& table, const AlphaStart& start)
+      : table_(table), residual_um_(start.range_um), state_(start.state) {}
+
+  bool stopped() const { return residual_um_ <= 0.0; }
+  double reach_um() const { return residual_um_; }
+
+  AlphaLoss advance(double length_um) {
+    if (length_um <= 0.0 || stopped()) return {};
+    residual_um_ = std::max(0.0, residual_um_ - length_um);
+    return move_to(table_.losses(residual_um_));
+  }
+  AlphaLoss stop() {
+    residual_um_ = 0.0;
+    return move_to({0.0, 0.0, 0.0});
+  }
+
+ private:
+  AlphaLoss move_to(const AlphaTrackTable::State& next) {
+    const AlphaLoss loss{state_.energy_keV - next.energy_keV,
+                         state_.energy_let_keV2_per_um - next.energy_let_keV2_per_um};
+    state_ = next;
+    return loss;
+  }
+
+  const AlphaTrackTable& table_;
+  double residual_um_;
+  AlphaTrackTable::State state_;
+};
+
 }  // namespace immunodose
