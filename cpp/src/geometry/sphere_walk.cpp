@@ -207,8 +207,8 @@ void SphereScene::add_crossings(const Test& test, Vec3 start_um, Vec3 direction,
   }
 }
 
-void SphereScene::cross_inner(Crossing& crossing, double along_um, double square_um2,
-                              Vec3 start_um, Vec3 direction, double length_um) const {
+void SphereScene::cross_inner(Crossing& crossing, double along_um, double square_um2, Vec3 start_um,
+                              Vec3 direction, double length_um) const {
   const Cell& cell = at(crossing.cell);
   if (membrane_um_ > 0.0) {
     const double radius = cell.cell_radius_um - membrane_um_;

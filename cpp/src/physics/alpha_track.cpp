@@ -32,8 +32,7 @@ std::array<double, 4> hermite(const Node& low, const Node& high, std::size_t c) 
 AlphaTrackTable::AlphaTrackTable(double density_g_per_cm3, double max_energy_keV)
     : slowing_(density_g_per_cm3) {
   const double highest = std::clamp(max_energy_keV, alpha_min_energy_keV, alpha_max_energy_keV);
-  const double root_step =
-      std::sqrt(slowing_.range_um(highest)) / static_cast<double>(n_nodes - 2);
+  const double root_step = std::sqrt(slowing_.range_um(highest)) / static_cast<double>(n_nodes - 2);
   nodes_per_root_ = 1.0 / root_step;
   const QuadratureRule rule = gauss_legendre(3);
   // Derivatives in u = sqrt(R), where dR = 2 u du and dE = LET dR.

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <type_traits>
 #include <string>
+#include <type_traits>
 
 #include "immunodose/core/error.hpp"
 #include "immunodose/transport/direction.hpp"
