@@ -135,7 +135,7 @@ class DecayTransport::Worker {
     }
     scorer_.start(emission, origin_);
     if (emission == EmissionClass::alpha) {
-      alpha(alpha_start(energy_keV), stream);
+      alpha(alpha_starts_.at(*engine_.alphas_, energy_keV), stream);
     } else if (emission == EmissionClass::recoil) {
       if constexpr (requires { scorer_.recoil(place_, position_um_, energy_keV); }) {
         scorer_.recoil(place_, position_um_, energy_keV);
@@ -151,26 +151,12 @@ class DecayTransport::Worker {
     scorer_.finish();
   }
 
-  // Decays have few energies; the last of them are kept.
-  const AlphaStart& alpha_start(double energy_keV) {
-    for (const AlphaStart& start : alpha_starts_) {
-      if (start.energy_keV == energy_keV) return start;
-    }
-    constexpr std::size_t most = 16;
-    if (alpha_starts_.size() < most) {
-      return alpha_starts_.emplace_back(*engine_.alphas_, energy_keV);
-    }
-    next_start_ = (next_start_ + 1) % most;
-    return alpha_starts_[next_start_] = AlphaStart(*engine_.alphas_, energy_keV);
-  }
-
   void alpha(const AlphaStart& start, Stream& stream) {
     const Vec3 direction = isotropic_direction(stream);
     if constexpr (std::is_same_v<S, HistoryScorer>) {
       if (!options_.straggling) {
         SteadyAlpha stepper(*engine_.alphas_, start);
-        scorer_.alpha(position_um_, direction, stepper);
-        return;
+        return scorer_.alpha(position_um_, direction, stepper);
       }
     }
     AlphaStepper stepper(*engine_.alphas_, start, options_.straggling, stream);
@@ -211,8 +197,7 @@ class DecayTransport::Worker {
   std::unique_ptr<ElectronTransport> electrons_;
   std::unique_ptr<PhotonTransport> photons_;
   std::vector<Particle> queue_;
-  std::vector<AlphaStart> alpha_starts_;
-  std::size_t next_start_ = 0;
+  AlphaStarts alpha_starts_;
   Vec3 position_um_;
   Place place_;
   std::int64_t origin_ = -1;
@@ -261,11 +246,10 @@ LargeVector<double> DecayTransport::activity_by_rank(const DecaySources& sources
   activity.back() = sources.medium_decays;
   parallel_for(scene_.n_cells(), large_block, options_.n_threads,
                [&](std::int64_t first, std::int64_t last) {
-                 for (auto rank = static_cast<std::size_t>(first);
-                      rank < static_cast<std::size_t>(last); ++rank) {
-                   const auto id = static_cast<std::size_t>(order[rank]);
-                   std::copy_n(&given[id * n_cell_regions], n_cell_regions,
-                               &activity[rank * n_cell_regions]);
+                 double* to = &activity[static_cast<std::size_t>(first) * n_cell_regions];
+                 for (std::int64_t rank = first; rank < last; ++rank) {
+                   const auto id = static_cast<std::size_t>(order[static_cast<std::size_t>(rank)]);
+                   to = std::copy_n(&given[id * n_cell_regions], n_cell_regions, to);
                  }
                });
   return activity;

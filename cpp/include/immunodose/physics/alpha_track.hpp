@@ -84,6 +84,24 @@ struct AlphaStart {
   AlphaTrackTable::State state;
 };
 
+// The starts of the last energies: decays have few.
+class AlphaStarts {
+ public:
+  const AlphaStart& at(const AlphaTrackTable& table, double energy_keV) {
+    for (const AlphaStart& start : starts_) {
+      if (start.energy_keV == energy_keV) return start;
+    }
+    constexpr std::size_t most = 16;
+    if (starts_.size() < most) return starts_.emplace_back(table, energy_keV);
+    oldest_ = (oldest_ + 1) % most;
+    return starts_[oldest_] = AlphaStart(table, energy_keV);
+  }
+
+ private:
+  std::vector<AlphaStart> starts_;
+  std::size_t oldest_ = 0;
+};
+
 // What a piece of track leaves; nothing is created: the losses of all pieces sum to the energy.
 struct AlphaLoss {
   double energy_keV = 0.0;
