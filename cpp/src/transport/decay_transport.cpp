@@ -17,10 +17,6 @@ namespace {
 constexpr std::int64_t block = 512;         // histories; the result does not depend on it
 constexpr std::int64_t large_block = 8192;  // cells or compartments, little work each
 
-bool is_electron(EmissionClass emission) {
-  return emission == EmissionClass::beta || emission == EmissionClass::auger_ce;
-}
-
 Vec3 uniform_in_shell(Vec3 center_um, double inner_um, double outer_um, Stream& stream) {
   const double inner3 = inner_um * inner_um * inner_um;
   const double outer3 = outer_um * outer_um * outer_um;
