@@ -5,7 +5,7 @@
 #include <array>
 #include <limits>
 
-#ifdef IMMUNODOSE_X86_VERSIONS
+#if IMMUNODOSE_HAS_AVX2_TARGET
 #include <immintrin.h>
 #endif
 
@@ -42,7 +42,7 @@ double single_baseline(const PairBuffer& near, const PairTarget& target, const S
   return total(sums);
 }
 
-#ifdef IMMUNODOSE_X86_VERSIONS
+#if IMMUNODOSE_HAS_AVX2_TARGET
 
 struct Octet {
   __m256 x, y, z, shrink, floor;
@@ -50,7 +50,7 @@ struct Octet {
   const float* rows;
 
   // The operations of single_baseline for eight pairs.
-  IMMUNODOSE_TARGET_AVX2 __m256 operator()(const PairBuffer& near, std::size_t i) const {
+  IMMUNODOSE_AVX2_TARGET __m256 operator()(const PairBuffer& near, std::size_t i) const {
     const __m256 dx = _mm256_sub_ps(_mm256_loadu_ps(&near.x[i]), x);
     const __m256 dy = _mm256_sub_ps(_mm256_loadu_ps(&near.y[i]), y);
     const __m256 dz = _mm256_sub_ps(_mm256_loadu_ps(&near.z[i]), z);
@@ -80,7 +80,7 @@ struct Octet {
   }
 };
 
-IMMUNODOSE_TARGET_AVX2 double single_avx2(const PairBuffer& near, const PairTarget& target,
+IMMUNODOSE_AVX2_TARGET double single_avx2(const PairBuffer& near, const PairTarget& target,
                                           const SquareGrid& grid, float floor) {
   const Octet octet{_mm256_set1_ps(target.x),
                     _mm256_set1_ps(target.y),
@@ -182,7 +182,7 @@ void sum_pairs(const PairBuffer& near, const PairTarget& target, const SquareGri
                std::int64_t width, bool clamped, SimdLevel simd, std::span<double> sums) {
   const float floor = clamped ? 0.0F : -std::numeric_limits<float>::infinity();
   if (width == 1) {
-#ifdef IMMUNODOSE_X86_VERSIONS
+#if IMMUNODOSE_HAS_AVX2_TARGET
     if (simd == SimdLevel::avx2) {
       sums[0] = single_avx2(near, target, grid, floor);
       return;
