@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ import numpy as np
 from immunodose import _core
 from immunodose.cells import check
 from immunodose.cells.checks import nucleus_offset_um
-from immunodose.errors import InputError, ValidityWarning
+from immunodose.errors import InputError
 from immunodose.hits import alpha_chain
 from immunodose.mesh import MeshConvolver
 from immunodose.monte_carlo import population_dose as transported_dose
@@ -34,6 +33,14 @@ from immunodose.population_inputs import (
     check_split,
 )
 from immunodose.population_options import MonteCarloOptions
+from immunodose.population_shapes import CellShapes, cell_shapes, warn_of_class_spread
+from immunodose.population_sums import (
+    DEFAULT_RTOL,
+    SUMMATIONS,
+    summation_attr,
+    summation_options,
+    warn_of_mesh_error,
+)
 from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike
 from immunodose.schema import data_array
@@ -44,7 +51,6 @@ from immunodose.typing import (
     ORIGINS,
     TARGETS,
     FloatArray,
-    IntArray,
     Physics,
 )
 from immunodose.units import NM_PER_UM
@@ -53,35 +59,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 METHODS = ("kernel", "monte_carlo")
-# In the order of the core's enum.
-_DEFAULT_RTOL = 1e-3
-# Below, single precision of the cell list is no longer enough: every pair in double precision.
-_LEAST_RTOL = 2e-5
-_LARGEST_RTOL = 0.01
-_REPORTED = ("reach_um", "mesh_spacing_um", "expected_error", "measured_error", "n_pairs")
-SUMMATIONS = ("auto", "direct", "cell_list", "particle_mesh")
 N_MOMENTS = 6
-
-# Cross-dose tables are made for this many cell shapes at most; the residue of a class is
-# reported as `cross_dose_class_spread` (docs/theory/transport.md, section 5).
-_MOST_SHAPE_CLASSES = 12
-_WIDE_SPREAD = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _Shapes:
-    """Distinct (cell radius, nucleus radius) pairs, and the classes that stand for them."""
-
-    shape_um: FloatArray
-    shape_of: IntArray
-    class_um: FloatArray
-    class_of: IntArray
-
-    @property
-    def class_spread(self) -> float:
-        """Largest relative distance of a cell's radii from those of its class."""
-        own = self.shape_um[self.shape_of]
-        return float(np.max(np.abs(own / self.class_um[self.class_of] - 1.0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +78,7 @@ def absorbed_dose(
     split: Sequence[str] = ("target", "emission", "origin"),
     membrane_thickness_nm: float = 10.0,
     density_g_per_cm3: float = 1.0,
-    rtol: float = _DEFAULT_RTOL,
+    rtol: float = DEFAULT_RTOL,
     summation: str = "auto",
     dtype: str = "float64",
     n_threads: int | None = None,
@@ -135,8 +113,8 @@ def absorbed_dose(
     summation
         Of method "kernel": how doses from other cells are added up. "auto" takes the fastest for
         each emission class: "direct" (all pairs, double precision) up to 500 cells, "cell_list"
-        (all pairs within reach) or "particle_mesh" (near pairs, and a mesh for all others; classes of
-        short reach are summed by cell lists).
+        (all pairs within reach) or "particle_mesh" (near pairs, and a mesh for all others; but
+        cell lists for short reach).
     split
         Dims of the result beside `cell`, any of nuclide, target, emission, origin. What is left
         out is summed; without `target` it is the nucleus.
@@ -239,14 +217,6 @@ def absorbed_dose(
         rng=rng,
     )
     by_method = transported_dose if method == "monte_carlo" else _by_kernel
-    extra: dict[str, Any] = {}
-    if method == "kernel":
-        extra = {"summation": summation, "rtol": _require_rtol(rtol)}
-    elif summation != "auto" or rtol != _DEFAULT_RTOL:
-        raise InputError(
-            "summation and rtol have no effect with method='monte_carlo'; its errors are those of "
-            "n_histories. Leave them out."
-        )
     result = by_method(
         cells,
         options,
@@ -256,10 +226,13 @@ def absorbed_dose(
         density_g_per_cm3=density_g_per_cm3,
         dtype=dtype,
         n_threads=n_threads,
-        **extra,
+        **summation_options(method, summation, rtol),
     )
-    if not merge:
-        return result
+    return _merged(cells, result) if merge else result
+
+
+def _merged(cells: xr.Dataset, result: xr.Dataset) -> xr.Dataset:
+    """Return the cells with the variables of the result beside their own."""
     merged = cells.drop_vars([name for name in result.data_vars if name in cells]).assign(
         result.data_vars
     )
@@ -289,7 +262,7 @@ def _by_kernel(
     threads = resolve_threads(n_threads)
     membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
     density = require_density(density_g_per_cm3)
-    shapes = _shapes(cells)
+    shapes = cell_shapes(cells)
     targets = TARGETS if "target" in kept else ("nucleus",)
     agents = [
         _agent_dose(
@@ -309,8 +282,9 @@ def _by_kernel(
     ]
     for model in {agent.model.nuclide: agent.model for agent in agents}.values():
         warn_of_electrons(model)
-    _warn_of_class_spread(shapes.class_spread)
-    _warn_of_mesh_error(agents, rtol)
+    warn_of_class_spread(shapes.class_spread)
+    sweeps = [(agent.model, agent.report) for agent in agents]
+    warn_of_mesh_error(sweeps, rtol)
     result = _dose_dataset(cells, agents, kept, targets, dtype)
     result.attrs = _attrs(
         cells,
@@ -321,47 +295,10 @@ def _by_kernel(
         density_g_per_cm3=density,
         cross_dose_class_spread=shapes.class_spread,
         rtol=rtol,
-        summation=_summation_attr(agents),
+        summation=summation_attr(sweeps),
         simd=_core.transport.simd_level(),
     )
     return result
-
-
-def _require_rtol(rtol: float) -> float:
-    if not _LEAST_RTOL <= rtol <= _LARGEST_RTOL:
-        raise InputError(
-            f"invalid rtol={rtol!r} (allowed: {_LEAST_RTOL:g} to {_LARGEST_RTOL:g}). For less "
-            "error give summation='direct', which sums every pair in double precision."
-        )
-    return float(rtol)
-
-
-def _summation_attr(agents: Sequence[_AgentDose]) -> str:
-    """Return what was done for each sweep over the cells, as JSON."""
-    return json.dumps(
-        [
-            {
-                "nuclide": agent.model.nuclide,
-                "emissions": [list(agent.model.kernels)[k] for k in sweep["kernels"]],
-                "summation": SUMMATIONS[sweep["summation"]],
-                **{name: sweep[name] for name in _REPORTED},
-            }
-            for agent in agents
-            for sweep in agent.report
-        ]
-    )
-
-
-def _warn_of_mesh_error(agents: Sequence[_AgentDose], rtol: float) -> None:
-    worst = max((sweep["measured_error"] for agent in agents for sweep in agent.report), default=0)
-    if worst > rtol:
-        warnings.warn(
-            f"the far field of some cells differs by {worst:.2g} (root mean square over mean) from "
-            f"the sum over cells, more than rtol={rtol:g}: a kernel falls too steeply for the "
-            "mesh. Give a smaller rtol or summation='cell_list'.",
-            ValidityWarning,
-            stacklevel=3,
-        )
 
 
 def _require_concentric(cells: xr.Dataset) -> None:
@@ -376,51 +313,11 @@ def _require_concentric(cells: xr.Dataset) -> None:
     )
 
 
-def _warn_of_class_spread(spread: float) -> None:
-    if spread > _WIDE_SPREAD:
-        warnings.warn(
-            f"the cells have more than {_MOST_SHAPE_CLASSES} shapes, so shapes share tables for "
-            f"the cross-dose; radii differ from those of their class by up to {spread:.0%}. "
-            "Measured for 50 %, touching cells: single cross-doses within 4 %, 2 % rms, their "
-            "mean within 0.2 %; less for narrower classes. Use at most "
-            f"{_MOST_SHAPE_CLASSES} pairs of cell and nucleus radius for an error of 1e-4.",
-            ValidityWarning,
-            stacklevel=3,
-        )
-
-
-def _shapes(cells: xr.Dataset) -> _Shapes:
-    radii = np.stack(
-        [cells[name].values.astype(np.float64) for name in ("cell_radius", "nucleus_radius")],
-        axis=1,
-    )
-    # A pair of radii as one complex number: sorted by cell radius, then by nucleus radius.
-    pairs = np.ascontiguousarray(radii).view(np.complex128).reshape(-1)
-    if pairs.size and (pairs == pairs[0]).all():
-        one = np.zeros(pairs.size, dtype=np.int64)
-        return _Shapes(radii[:1], one, radii[:1], one)
-    distinct, shape_of = np.unique(pairs, return_inverse=True)
-    shape_um = distinct.view(np.float64).reshape(-1, 2)
-    shape_of = shape_of.reshape(-1).astype(np.int64, copy=False)
-    if len(shape_um) <= _MOST_SHAPE_CLASSES:
-        return _Shapes(shape_um, shape_of, shape_um, shape_of)
-    # Equal numbers of cells per class, by cell radius; a class has the mean squared radii of its
-    # cells, which the cross-dose depends on to first order.
-    rank = np.empty(len(radii), dtype=np.int64)
-    rank[np.lexsort((radii[:, 1], radii[:, 0]))] = np.arange(len(radii))
-    class_of = rank * _MOST_SHAPE_CLASSES // len(radii)
-    counts = np.bincount(class_of, minlength=_MOST_SHAPE_CLASSES)
-    class_um = np.sqrt(
-        np.stack([np.bincount(class_of, weights=radii[:, k] ** 2) / counts for k in (0, 1)], axis=1)
-    )
-    return _Shapes(shape_um, shape_of, class_um, class_of)
-
-
 def _agent_dose(
     cells: xr.Dataset,
     row: Agent,
     *,
-    shapes: _Shapes,
+    shapes: CellShapes,
     targets: Sequence[str],
     physics: Physics,
     membrane_um: float,

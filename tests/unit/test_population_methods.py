@@ -139,7 +139,7 @@ def test_a_continuum_of_sizes_is_near_exact_shapes() -> None:
     )
     options: dict[str, Any] = {"split": ("emission", "origin"), "physics": "mird"}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("immunodose.population._MOST_SHAPE_CLASSES", radius.size)
+        patch.setattr("immunodose.population_shapes._MOST_SHAPE_CLASSES", radius.size)
         exact = dose_of(cells, "direct", **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

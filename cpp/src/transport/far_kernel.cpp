@@ -8,8 +8,8 @@ namespace immunodose {
 namespace {
 
 // Least squares of ln(value * square) = a + b t + c t^2 around the cut.
-std::array<double, 3> fit_logarithm(std::span<const double> edge_um2,
-                                    std::span<const double> value, double cut2_um2) {
+std::array<double, 3> fit_logarithm(std::span<const double> edge_um2, std::span<const double> value,
+                                    double cut2_um2) {
   constexpr double low = -0.3;
   constexpr double high = 0.4;
   std::array<double, 5> power{};
@@ -66,8 +66,7 @@ double FarKernel::at(double square_um2) const {
   if (square_um2 < cut2_um2_) return inside(square_um2);
   const auto cell = static_cast<std::size_t>(grid_.cell(static_cast<float>(square_um2)));
   if (cell + 1 >= edge_um2_.size()) return 0.0;
-  const double share =
-      (square_um2 - edge_um2_[cell]) / (edge_um2_[cell + 1] - edge_um2_[cell]);
+  const double share = (square_um2 - edge_um2_[cell]) / (edge_um2_[cell + 1] - edge_um2_[cell]);
   return value_[cell] + share * (value_[cell + 1] - value_[cell]);
 }
 

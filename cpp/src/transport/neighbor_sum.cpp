@@ -9,7 +9,7 @@
 
 #include "immunodose/core/error.hpp"
 #include "immunodose/geometry/grid_index.hpp"
-#include "pair_loops.hpp"
+#include "immunodose/transport/pair_loops.hpp"
 
 namespace immunodose {
 namespace {
@@ -96,8 +96,7 @@ class NeighborSummer {
       const PairTarget target{
           static_cast<float>(at.x), static_cast<float>(at.y), static_cast<float>(at.z),
           targets_.shrink_um2[i],
-          tables_.row.data() +
-              static_cast<std::int64_t>(targets_.table[i]) * tables_.table_size()};
+          tables_.row.data() + static_cast<std::int64_t>(targets_.table[i]) * tables_.table_size()};
       sum_pairs(near, target, tables_.grid, tables_.width, tables_.clamped, simd_, sums);
       result(id, sums);
     }
@@ -107,22 +106,24 @@ class NeighborSummer {
   // The sources within reach of a bin, relative to its center so that single precision is enough.
   void collect(Vec3 low, Vec3 high, Vec3 center, PairBuffer& near) const {
     near.clear();
-    source_grid_.visit_around(low, high, reach_um_, [&](std::int64_t begin, std::int64_t end,
-                                                        double half_um) {
-      auto from = static_cast<std::size_t>(begin);
-      auto last = static_cast<std::size_t>(end);
-      // Sources of a bin are sorted by x: those at the ends of the row that lie out of reach.
-      while (from < last && sources_.x_um[from] < low.x - half_um) ++from;
-      while (from < last && sources_.x_um[last - 1] > high.x + half_um) --last;
-      const std::size_t n = last - from;
-      const std::size_t to = near.extend(n);
-      copy_relative(&sources_.x_um[from], n, center.x, &near.x[to]);
-      copy_relative(&sources_.y_um[from], n, center.y, &near.y[to]);
-      copy_relative(&sources_.z_um[from], n, center.z, &near.z[to]);
-      std::copy_n(&sources_.weight[from], n, &near.weight[to]);
-      std::copy_n(&sources_.shrink_um2[from], n, &near.shrink_um2[to]);
-      std::copy_n(&sources_.table[from], n, &near.row[to]);
-    });
+    source_grid_.visit_around(low, high, reach_um_,
+                              [&](std::int64_t begin, std::int64_t end, double half_um) {
+                                auto from = static_cast<std::size_t>(begin);
+                                auto last = static_cast<std::size_t>(end);
+                                // Sources of a bin are sorted by x: those at the ends of the row
+                                // that lie out of reach.
+                                while (from < last && sources_.x_um[from] < low.x - half_um) ++from;
+                                while (from < last && sources_.x_um[last - 1] > high.x + half_um)
+                                  --last;
+                                const std::size_t n = last - from;
+                                const std::size_t to = near.extend(n);
+                                copy_relative(&sources_.x_um[from], n, center.x, &near.x[to]);
+                                copy_relative(&sources_.y_um[from], n, center.y, &near.y[to]);
+                                copy_relative(&sources_.z_um[from], n, center.z, &near.z[to]);
+                                std::copy_n(&sources_.weight[from], n, &near.weight[to]);
+                                std::copy_n(&sources_.shrink_um2[from], n, &near.shrink_um2[to]);
+                                std::copy_n(&sources_.table[from], n, &near.row[to]);
+                              });
     near.pad();
   }
 
@@ -144,7 +145,8 @@ void PairTables::fill(std::int64_t table, std::span<const double> values) {
   float* to = row.data() + table * table_size();
   for (std::size_t i = 0; i + 1 < edges.size(); ++i) {
     for (std::size_t c = 0; c < n; ++c) {
-      const double slope = (values[(i + 1) * n + c] - values[i * n + c]) / (edges[i + 1] - edges[i]);
+      const double slope =
+          (values[(i + 1) * n + c] - values[i * n + c]) / (edges[i + 1] - edges[i]);
       to[c] = static_cast<float>(values[i * n + c] - slope * edges[i]);
       to[n + c] = static_cast<float>(slope);
     }
@@ -156,8 +158,8 @@ void PairTables::fill(std::int64_t table, std::span<const double> values) {
 std::int64_t sum_over_neighbors(const NeighborSources& sources, const NeighborTargets& targets,
                                 const PairTables& tables, double reach_um, SimdLevel simd,
                                 int n_threads, const StopPoll& stop, const PairResult& result) {
-  const auto n_rows = static_cast<double>(tables.row.size()) /
-                      static_cast<double>(tables.row_size());
+  const auto n_rows =
+      static_cast<double>(tables.row.size()) / static_cast<double>(tables.row_size());
   if (n_rows > std::numeric_limits<std::int32_t>::max()) {
     throw InputError("tables of pairs have more than 2^31 - 1 rows: give fewer cell sizes");
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "pair_loops.hpp"
+#include "immunodose/transport/pair_loops.hpp"
 
 #include <algorithm>
 #include <array>
@@ -54,29 +54,28 @@ struct Octet {
     const __m256 dx = _mm256_sub_ps(_mm256_loadu_ps(&near.x[i]), x);
     const __m256 dy = _mm256_sub_ps(_mm256_loadu_ps(&near.y[i]), y);
     const __m256 dz = _mm256_sub_ps(_mm256_loadu_ps(&near.z[i]), z);
-    const __m256 square = _mm256_sub_ps(
-        _mm256_add_ps(_mm256_add_ps(_mm256_mul_ps(dx, dx), _mm256_mul_ps(dy, dy)),
-                      _mm256_mul_ps(dz, dz)),
-        _mm256_add_ps(_mm256_loadu_ps(&near.shrink_um2[i]), shrink));
+    const __m256 square =
+        _mm256_sub_ps(_mm256_add_ps(_mm256_add_ps(_mm256_mul_ps(dx, dx), _mm256_mul_ps(dy, dy)),
+                                    _mm256_mul_ps(dz, dz)),
+                      _mm256_add_ps(_mm256_loadu_ps(&near.shrink_um2[i]), shrink));
     const __m256i key = _mm256_srai_epi32(_mm256_castps_si256(square), SquareGrid::shift);
     const __m256i cell = _mm256_min_epu32(_mm256_sub_epi32(key, first), outside);
     // Eight pairs out of reach add zeros, in every version.
     if (_mm256_movemask_epi8(_mm256_cmpeq_epi32(cell, outside)) == -1) return _mm256_setzero_ps();
-    const __m256i row = _mm256_add_epi32(
-        cell, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(&near.row[i])));
+    const __m256i row =
+        _mm256_add_epi32(cell, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(&near.row[i])));
     // Value and slope of a pair are one load of 64 bits; this order of the pairs lets one shuffle
     // each bring back the order of the lanes.
     const __m256i order = _mm256_permute4x64_epi64(row, 0b11'01'10'00);
     const auto* const entries = reinterpret_cast<const long long*>(rows);
-    const __m256 a = _mm256_castsi256_ps(
-        _mm256_i32gather_epi64(entries, _mm256_castsi256_si128(order), 8));
-    const __m256 b = _mm256_castsi256_ps(
-        _mm256_i32gather_epi64(entries, _mm256_extracti128_si256(order, 1), 8));
+    const __m256 a =
+        _mm256_castsi256_ps(_mm256_i32gather_epi64(entries, _mm256_castsi256_si128(order), 8));
+    const __m256 b =
+        _mm256_castsi256_ps(_mm256_i32gather_epi64(entries, _mm256_extracti128_si256(order, 1), 8));
     const __m256 value = _mm256_shuffle_ps(a, b, 0x88);
     const __m256 slope = _mm256_shuffle_ps(a, b, 0xDD);
-    return _mm256_mul_ps(
-        _mm256_loadu_ps(&near.weight[i]),
-        _mm256_max_ps(_mm256_add_ps(value, _mm256_mul_ps(slope, square)), floor));
+    return _mm256_mul_ps(_mm256_loadu_ps(&near.weight[i]),
+                         _mm256_max_ps(_mm256_add_ps(value, _mm256_mul_ps(slope, square)), floor));
   }
 };
 

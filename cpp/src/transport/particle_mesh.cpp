@@ -127,18 +127,18 @@ std::vector<float> ParticleMesh::spread(std::span<const double> weight, int n_th
   // Slabs as thick as a spline: every other one has its nodes for itself.
   const std::int64_t n_slabs = (shape_.n[0] + order - 1) / order;
   for (const std::int64_t odd : {0, 1}) {
-    parallel_for(
-        (n_slabs + 1 - odd) / 2, 1, n_threads,
-        [&](std::int64_t begin, std::int64_t end) {
-          for (std::int64_t i = begin; i < end; ++i) {
-            const std::int64_t first = (2 * i + odd) * order;
-            const std::int64_t last = std::min(first + order, shape_.n[0]);
-            const auto from = plane_start_[static_cast<std::size_t>(first)];
-            const auto to = plane_start_[static_cast<std::size_t>(last)];
-            for (std::int64_t k = from; k < to; ++k) add(by_plane_[static_cast<std::size_t>(k)]);
-          }
-        },
-        stop);
+    parallel_for((n_slabs + 1 - odd) / 2, 1, n_threads,
+                 [&](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin; i < end; ++i) {
+                     const std::int64_t first = (2 * i + odd) * order;
+                     const std::int64_t last = std::min(first + order, shape_.n[0]);
+                     const auto from = plane_start_[static_cast<std::size_t>(first)];
+                     const auto to = plane_start_[static_cast<std::size_t>(last)];
+                     for (std::int64_t k = from; k < to; ++k)
+                       add(by_plane_[static_cast<std::size_t>(k)]);
+                   }
+                 },
+                 stop);
   }
   return density;
 }

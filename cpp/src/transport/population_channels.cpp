@@ -6,7 +6,7 @@
 #include <numbers>
 #include <numeric>
 
-#include "population_cross.hpp"
+#include "immunodose/transport/population_cross.hpp"
 
 namespace immunodose {
 namespace {
@@ -20,8 +20,8 @@ constexpr double equal_reach = 0.02;  // relative: such kernels share a sweep
 // Rough costs of one thread, which only choose between methods. Measured with bench/scaling.py.
 constexpr double seconds_per_pair = 0.8e-9;
 constexpr double pair_margin = 1.45;  // pairs beyond the cut that share a bin with nearer ones
-constexpr double seconds_per_mesh_node = 2.5e-8;   // of one convolution
-constexpr double seconds_per_point = 8e-7;         // spread and gathered
+constexpr double seconds_per_mesh_node = 2.5e-8;  // of one convolution
+constexpr double seconds_per_point = 8e-7;        // spread and gathered
 
 // Relative root mean square error of the mesh when pairs within `ratio` spacings are summed one by
 // one. Measured against direct sums, docs/theory/population.md, section 4.
@@ -86,9 +86,8 @@ MeshPlan plan_mesh(const PopulationTables& tables, double reach_um, std::size_t 
   const auto n = static_cast<double>(in.x_um.size());
   MeshPlan best;
   best.cost_s = std::numeric_limits<double>::infinity();
-  auto found = std::find_if(mesh_errors.begin(), mesh_errors.end(), [&](const MeshError& e) {
-    return e.error <= tables.model().rtol;
-  });
+  auto found = std::find_if(mesh_errors.begin(), mesh_errors.end(),
+                            [&](const MeshError& e) { return e.error <= tables.model().rtol; });
   if (static_cast<std::size_t>(mesh_errors.end() - found) <= attempt || in.x_um.empty()) return {};
   found += static_cast<std::ptrdiff_t>(attempt);
   // Fewer nodes than this per cell, so that memory stays that of the cells.
@@ -137,8 +136,8 @@ std::vector<Channels> make_channels(const PopulationTables& tables) {
   }
   if (model.alpha_chain != nullptr) {
     const bool small = tables.input().x_um.size() <= most_direct_cells;
-    const bool direct = model.summation == Summation::direct ||
-                        (model.summation == Summation::automatic && small);
+    const bool direct =
+        model.summation == Summation::direct || (model.summation == Summation::automatic && small);
     channels_of(tables.alpha_reach_um(), direct ? Summation::direct : Summation::cell_list)
         .has_hits = true;
   }

@@ -4,7 +4,7 @@
 
 #include "immunodose/geometry/grid_index.hpp"
 #include "immunodose/transport/pair_histogram.hpp"
-#include "population_cross.hpp"
+#include "immunodose/transport/population_cross.hpp"
 
 namespace immunodose {
 namespace {
@@ -28,10 +28,10 @@ class DirectSum {
     const double shortest = 2.0 * tables_.smallest_radius_um() * 0.999;
     const double longest = std::min(channels_.reach_um + 2.0 * tables_.largest_radius_um(),
                                     tables_.diameter_um() * (1.0 + rounding));
-    const DistanceNodes nodes(
-        shortest, std::max(shortest, longest),
-        std::min(2.0 * tables_.largest_radius_um(), 2.0 * shortest),
-        std::min(largest_distance_step_um, distance_step_per_radius * tables_.smallest_radius_um()));
+    const DistanceNodes nodes(shortest, std::max(shortest, longest),
+                              std::min(2.0 * tables_.largest_radius_um(), 2.0 * shortest),
+                              std::min(largest_distance_step_um,
+                                       distance_step_per_radius * tables_.smallest_radius_um()));
     sum(nodes, longest < shortest ? std::vector<CrossTable>{} : cross_tables(nodes), sink);
   }
 

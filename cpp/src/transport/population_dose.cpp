@@ -7,8 +7,8 @@
 
 #include "immunodose/core/constants.hpp"
 #include "immunodose/core/error.hpp"
-#include "population_cross.hpp"
-#include "self_dose.hpp"
+#include "immunodose/transport/population_cross.hpp"
+#include "immunodose/transport/self_dose.hpp"
 
 namespace immunodose {
 namespace {
@@ -87,13 +87,14 @@ class Engine {
     const std::size_t emission = channels.output[column / n_targets];
     const std::size_t target = column % n_targets;
     const std::size_t place = model_.split_origin ? origin : 0;
-    result_.dose_Gy[((cell * n_targets + target) * n_emissions() + emission) * n_origins() +
-                    place] += value;
+    result_
+        .dose_Gy[((cell * n_targets + target) * n_emissions() + emission) * n_origins() + place] +=
+        value;
   }
 
   void score_cross(const Channels& channels) {
-    SummationReport report{channels.numbers, channels.summation, channels.reach_um,
-                           0.0, 0.0, 0.0, 0};
+    SummationReport report{
+        channels.numbers, channels.summation, channels.reach_um, 0.0, 0.0, 0.0, 0};
     const std::vector<double> background = background_values(channels);
     const CrossSink sink = [&](std::size_t cell, std::vector<double>& sums) {
       finish(channels, cell, background, sums);

@@ -8,8 +8,8 @@
 #include "immunodose/geometry/grid_index.hpp"
 #include "immunodose/transport/far_kernel.hpp"
 #include "immunodose/transport/square_grid.hpp"
-#include "population_cross.hpp"
-#include "population_pairs.hpp"
+#include "immunodose/transport/population_cross.hpp"
+#include "immunodose/transport/population_pairs.hpp"
 
 namespace immunodose {
 namespace {
@@ -40,11 +40,10 @@ class MeshSum {
   }
 
   std::int64_t add_near_pairs(const CrossSink& sink) const {
-    const PopulationPairs near(tables_, channels_, plan_.cut_um,
-                               [&](const TablePair& pair, const std::vector<double>& edge_um2,
-                                   std::vector<double>& values) {
-                                 subtract_far(pair, edge_um2, values);
-                               });
+    const PopulationPairs near(
+        tables_, channels_, plan_.cut_um,
+        [&](const TablePair& pair, const std::vector<double>& edge_um2,
+            std::vector<double>& values) { subtract_far(pair, edge_um2, values); });
     const std::size_t width = channels_.width();
     return near.sum(plan_.cut_um, [&](std::size_t cell, std::vector<double>& sums) {
       for (std::size_t c = 0; c < width; ++c) {
@@ -113,9 +112,9 @@ class MeshSum {
         const FarKernel& far = far_[c / n_targets()];
         const double spread =
             from_um2(pair.source_class, pair.source) + to_um2(pair.target_class, target);
-        value = edge_um2[e] < cut_um2 ? value - far.inside(edge_um2[e]) -
-                                            spread * far.inside_laplacian(edge_um2[e])
-                                      : 0.0;
+        value = edge_um2[e] < cut_um2
+                    ? value - far.inside(edge_um2[e]) - spread * far.inside_laplacian(edge_um2[e])
+                    : 0.0;
       }
     }
   }
@@ -194,7 +193,8 @@ class MeshSum {
         static_cast<std::int64_t>(n_samples), 1, tables_.n_threads(),
         [&](std::int64_t begin, std::int64_t end) {
           for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-            sums[i] = far_sum(kernel, static_cast<std::size_t>(order[(2 * i + 1) * n / (2 * n_samples)]));
+            sums[i] =
+                far_sum(kernel, static_cast<std::size_t>(order[(2 * i + 1) * n / (2 * n_samples)]));
           }
         },
         tables_.stop());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "population_pairs.hpp"
+#include "immunodose/transport/population_pairs.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -41,7 +41,8 @@ void interpolate_rows(const std::vector<double>& edge_um2, const std::vector<std
                       std::size_t width, std::vector<double>& values) {
   const auto last = static_cast<std::int64_t>(computed.size()) - 1;
   for (std::int64_t k = 0; k < last; ++k) {
-    const std::int64_t first = std::clamp<std::int64_t>(k - 1, 0, std::max<std::int64_t>(0, last - 3));
+    const std::int64_t first =
+        std::clamp<std::int64_t>(k - 1, 0, std::max<std::int64_t>(0, last - 3));
     const std::int64_t n = std::min<std::int64_t>(4, last + 1);
     for (std::size_t i = computed[static_cast<std::size_t>(k)] + 1;
          i < computed[static_cast<std::size_t>(k) + 1]; ++i) {
@@ -68,7 +69,9 @@ PopulationPairs::PopulationPairs(const PopulationTables& tables, const Channels&
     : tables_(tables),
       channels_(channels),
       pairs_{SquareGrid(shortest_um(tables), std::max(longest_um, shortest_um(tables))),
-             padded(channels.width()), !adjust, {}} {
+             padded(channels.width()),
+             !adjust,
+             {}} {
   number_tables();
   fill_tables(adjust);
 }
@@ -125,8 +128,8 @@ std::vector<double> PopulationPairs::table_values(const TablePair& pair,
   std::vector<double> distance;
   for (const std::size_t i : computed) distance.push_back(std::sqrt(edge_um2[i]));
   const auto& shapes = tables_.input().shape_class;
-  const auto found = tables_.values(channels_, shapes[pair.source_class],
-                                    shapes[pair.target_class], pair.source, distance, hits);
+  const auto found = tables_.values(channels_, shapes[pair.source_class], shapes[pair.target_class],
+                                    pair.source, distance, hits);
   const std::size_t width = channels_.width();
   std::vector<double> values(edge_um2.size() * width);
   for (std::size_t k = 0; k < computed.size(); ++k) {
@@ -227,8 +230,8 @@ std::int64_t PopulationPairs::sum(double reach_um, const CrossSink& sink) const 
                             });
 }
 
-void cell_list_sums(const PopulationTables& tables, const Channels& channels,
-                    const CrossSink& sink, SummationReport& report) {
+void cell_list_sums(const PopulationTables& tables, const Channels& channels, const CrossSink& sink,
+                    SummationReport& report) {
   const double reach = channels.reach_um + 2.0 * tables.largest_radius_um();
   const PopulationPairs pairs(tables, channels, std::min(reach, tables.diameter_um() + 1.0), {});
   report.reach_um = channels.reach_um;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "population_tables.hpp"
+#include "immunodose/transport/population_tables.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "self_dose.hpp"
+#include "immunodose/transport/self_dose.hpp"
 
 #include <algorithm>
 #include <cmath>

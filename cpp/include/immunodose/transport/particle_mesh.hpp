@@ -20,9 +20,7 @@ struct MeshShape {
   Vec3 low_um{};  // of node (0, 0, 0)
 
   std::int64_t size() const { return n[0] * n[1] * n[2]; }
-  std::int64_t transform_size() const {
-    return n_transform[0] * n_transform[1] * n_transform[2];
-  }
+  std::int64_t transform_size() const { return n_transform[0] * n_transform[1] * n_transform[2]; }
 };
 
 // A convolution of one density with several kernels, on the whole padded mesh.
@@ -74,7 +72,7 @@ class ParticleMesh {
 
   Points points_;
   MeshShape shape_;
-  std::vector<std::int64_t> by_plane_;      // points in the order of their first plane
+  std::vector<std::int64_t> by_plane_;  // points in the order of their first plane
   std::vector<std::int64_t> plane_start_;
 };
 

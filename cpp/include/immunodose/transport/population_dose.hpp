@@ -55,7 +55,7 @@ struct PopulationModel {
   bool split_emission = true;               // else doses of all kernels are summed
   bool split_origin = true;                 // else self and cross are summed
   Summation summation = Summation::automatic;
-  double rtol = 1e-3;                 // root mean square error over mean, of a mesh
+  double rtol = 1e-3;                  // root mean square error over mean, of a mesh
   MeshConvolver* convolver = nullptr;  // needed for a mesh
 };
 
@@ -63,11 +63,11 @@ struct PopulationModel {
 struct SummationReport {
   std::vector<std::int64_t> kernel;  // numbers in PopulationModel::kernel
   Summation summation;
-  double reach_um;          // of the sum over pairs
-  double mesh_spacing_um;   // 0 without a mesh
-  double expected_error;    // relative, root mean square
-  double measured_error;    // of the mesh at some cells, against sums over all others
-  std::int64_t n_pairs;     // whose distance was computed
+  double reach_um;         // of the sum over pairs
+  double mesh_spacing_um;  // 0 without a mesh
+  double expected_error;   // relative, root mean square
+  double measured_error;   // of the mesh at some cells, against sums over all others
+  std::int64_t n_pairs;    // whose distance was computed
 };
 
 struct PopulationResult {

@@ -4,7 +4,7 @@
 #pragma once
 #include <vector>
 
-#include "population_tables.hpp"
+#include "immunodose/transport/population_tables.hpp"
 
 namespace immunodose {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "immunodose/transport/neighbor_sum.hpp"
-#include "population_cross.hpp"
+#include "immunodose/transport/population_cross.hpp"
 
 namespace immunodose {
 
@@ -17,9 +17,8 @@ struct TablePair {
 };
 
 // Changes the values of a table, (edge, column), before it is stored.
-using AdjustTable =
-    std::function<void(const TablePair& pair, const std::vector<double>& edge_um2,
-                       std::vector<double>& values)>;
+using AdjustTable = std::function<void(const TablePair& pair, const std::vector<double>& edge_um2,
+                                       std::vector<double>& values)>;
 
 class PopulationPairs {
  public:

@@ -20,7 +20,7 @@ struct PairBuffer {
   std::size_t size() const { return size_; }
   void clear() { size_ = 0; }
   std::size_t extend(std::size_t n);  // the former size
-  void pad();  // with sources of no weight, out of reach
+  void pad();                         // with sources of no weight, out of reach
 
  private:
   std::size_t size_ = 0;

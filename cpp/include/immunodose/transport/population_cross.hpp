@@ -5,7 +5,7 @@
 #include <functional>
 #include <vector>
 
-#include "population_tables.hpp"
+#include "immunodose/transport/population_tables.hpp"
 
 namespace immunodose {
 
@@ -14,8 +14,8 @@ using CrossSink = std::function<void(std::size_t cell, std::vector<double>& sums
 
 void direct_sums(const PopulationTables& tables, const Channels& channels, const CrossSink& sink,
                  SummationReport& report);
-void cell_list_sums(const PopulationTables& tables, const Channels& channels,
-                    const CrossSink& sink, SummationReport& report);
+void cell_list_sums(const PopulationTables& tables, const Channels& channels, const CrossSink& sink,
+                    SummationReport& report);
 void particle_mesh_sums(const PopulationTables& tables, const Channels& channels,
                         const CrossSink& sink, SummationReport& report);
 
