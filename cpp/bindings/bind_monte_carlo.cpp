@@ -133,6 +133,8 @@ py::dict to_python(TrackPoints&& points) {
   out["emission"] = adopt(std::move(points.emission));
   out["track"] = adopt(std::move(points.track));
   out["parent"] = adopt(std::move(points.parent));
+  out["cell"] = adopt(std::move(points.cell));
+  out["region"] = adopt(std::move(points.region));
   out["emitted_keV"] = points.emitted_keV;
   out["escaped_keV"] = points.escaped_keV;
   out["left_keV"] = points.left_keV;
@@ -158,6 +160,26 @@ py::dict bound_record_particle(std::int64_t particle, double energy_keV,
   return to_python(std::move(points));
 }
 
+py::dict bound_record_history(const SphereScene& scene, const DecaySampler& decays,
+                              const Call& call, const DoubleArray& time_integrated_activity,
+                              std::int64_t count_index, std::int64_t first_history,
+                              std::int64_t history, std::int64_t max_points) {
+  const DecaySources sources{view(time_integrated_activity), call.medium_decays,
+                             call.world_radius_um};
+  RecordedDecay decay;
+  {
+    const py::gil_scoped_release release;
+    const DecayTransport engine(scene, decays, call.options);
+    decay =
+        engine.record(sources, count_index, first_history, history, max_points, python_stop_poll());
+  }
+  py::dict out = to_python(std::move(decay.points));
+  out["decay_cell"] = decay.cell;
+  out["decay_region"] = decay.region;
+  out["n_histories"] = decay.n_histories;
+  return out;
+}
+
 void register_tracks(py::module_& transport) {
   py::class_<TrackOptions>(transport, "TrackOptions")
       .def(py::init(&make_track_options), py::arg("root"), py::arg("history"),
@@ -166,6 +188,9 @@ void register_tracks(py::module_& transport) {
   transport.def("record_decay", &bound_record_decay, py::arg("decays"), py::arg("options"));
   transport.def("record_particle", &bound_record_particle, py::arg("particle"),
                 py::arg("energy_keV"), py::arg("options"));
+  transport.def("record_history", &bound_record_history, py::arg("scene"), py::arg("decays"),
+                py::arg("call"), py::arg("time_integrated_activity"), py::arg("count_index"),
+                py::arg("first_history"), py::arg("history"), py::arg("max_points"));
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ def dsb_yield_per_gray(
 
     References
     ----------
-    Kundrat P et al. Sci Rep 2020;10:15775. Stewart RD et al. Med Phys 2018;45:e925.
+    Kundrat P et al. Sci Rep 2020;10:15775. Stewart RD et al. Phys Med Biol 2015;60:8249.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def dsb_yields(
 
     References
     ----------
-    Kundrat P et al. Sci Rep 2020;10:15775. Stewart RD et al. Med Phys 2018;45:e925.
+    Kundrat P et al. Sci Rep 2020;10:15775. Stewart RD et al. Phys Med Biol 2015;60:8249.
 
     Examples
     --------

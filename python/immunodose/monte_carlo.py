@@ -19,22 +19,21 @@ from immunodose.data.decay_data import DEFAULT_SOURCE
 from immunodose.data.nuclides import emissions as emissions_of
 from immunodose.data.spectra import nuclide_lines
 from immunodose.emission_kernels import electron_fraction_below_cutoff
-from immunodose.errors import InputError, ValidityWarning, did_you_mean
+from immunodose.errors import InputError, ValidityWarning
 from immunodose.physics import require_density
 from immunodose.population_inputs import Agent, agents_of
+from immunodose.population_options import MonteCarloOptions
 from immunodose.provenance import base_attrs
-from immunodose.rng import RngLike, random_root
+from immunodose.rng import random_root
 from immunodose.schema import data_array
 from immunodose.threads import resolve_threads
 from immunodose.transport import effective_membrane_um
 from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray, IntArray
-from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3, NM_PER_UM
+from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3
 
 if TYPE_CHECKING:
     import xarray as xr
 
-ELECTRON_MODES = ("condensed", "detailed")
-LOST_DAUGHTERS = ("leave", "cell")
 # Highest energy of electrons, and of photons whose secondaries are electrons, keV; and the share of
 # their energy above it that passes without a warning.
 HIGHEST_KEV = 3000.0
@@ -52,86 +51,12 @@ _ELECTRON_REACH_FACTOR = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class MonteCarloOptions:
-    """The arguments of `absorbed_dose` that only this method has, with their defaults."""
-
-    realization: bool = False
-    n_histories: int | None = None
-    n_batches: int = 32
-    electron_mode: str = "condensed"
-    straggling: bool = True
-    lost_daughters: str = "leave"
-    emissions: Sequence[str] | None = None
-    medium_margin_um: float | None = None
-    rng: RngLike = None
-
-    def require_default(self, method: str) -> None:
-        """Raise InputError if an argument is set that another method would ignore."""
-        for name in self.__slots__:
-            value, default = getattr(self, name), getattr(MonteCarloOptions(), name)
-            if value is not default and value != default:
-                raise InputError(
-                    f"{name}={value!r} has no effect with method={method!r}. Leave it out, or "
-                    "give method='monte_carlo'."
-                )
-
-    def check(self) -> None:
-        """Raise InputError for values out of range and combinations without effect."""
-        for name, allowed in (
-            ("electron_mode", ELECTRON_MODES),
-            ("lost_daughters", LOST_DAUGHTERS),
-        ):
-            value = getattr(self, name)
-            if value not in allowed:
-                raise InputError(
-                    f"unknown {name}={value!r} (available: {', '.join(allowed)})."
-                    f"{did_you_mean(str(value), allowed)}"
-                )
-        for name in ("realization", "straggling"):
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise InputError(f"invalid {name}={getattr(self, name)!r} (allowed: True, False).")
-        if self.realization and (self.n_histories is not None or self.n_batches != 32):
-            raise InputError(
-                "n_histories and n_batches have no effect with realization=True, which transports "
-                "every decay once. Leave them out."
-            )
-        if not _is_count(self.n_batches) or self.n_batches < 2:
-            raise InputError(f"invalid n_batches={self.n_batches!r} (allowed: an int >= 2).")
-        count = self.n_histories
-        if count is not None and (
-            not _is_count(count) or count < self.n_batches or count % self.n_batches
-        ):
-            raise InputError(
-                f"invalid n_histories={count!r} (allowed: a multiple of n_batches="
-                f"{self.n_batches}, so that all batches are equal)."
-            )
-        _check_emissions(self.emissions)
-
-
-@dataclass(frozen=True, slots=True)
 class _Scene:
     core: _core.transport.SphereScene
     mass_ng: FloatArray  # (cell, target)
     volume_um3: float  # of all cells
-    membrane_um: float
+    membrane_thickness_nm: float
     density_g_per_cm3: float
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _check_emissions(names: Sequence[str] | None) -> None:
-    if names is None:
-        return
-    if isinstance(names, str):
-        raise InputError(f"emissions={names!r} must be a sequence of names, such as ({names!r},).")
-    for name in names:
-        if name not in EMISSIONS:
-            raise InputError(
-                f"unknown emission {name!r} (allowed: {', '.join(EMISSIONS)})."
-                f"{did_you_mean(str(name), EMISSIONS)}"
-            )
 
 
 def decay_sampler(
@@ -196,7 +121,8 @@ def _spectrum_sampler(table: xr.Dataset) -> _core.transport.DecaySampler:
     )
 
 
-def _scene(cells: xr.Dataset, membrane_um: float, density_g_per_cm3: float) -> _Scene:
+def _scene(cells: xr.Dataset, membrane_thickness_nm: float, density_g_per_cm3: float) -> _Scene:
+    membrane_um = effective_membrane_um("monte_carlo", membrane_thickness_nm)
     radius = cells["cell_radius"].values.astype(np.float64)
     nucleus = cells["nucleus_radius"].values.astype(np.float64)
     offset = nucleus_offset_um(cells)
@@ -213,7 +139,7 @@ def _scene(cells: xr.Dataset, membrane_um: float, density_g_per_cm3: float) -> _
     cubes += [radius**3 - (radius - membrane_um) ** 3, radius**3]
     volume = 4.0 / 3.0 * np.pi * np.stack(cubes, axis=1)
     mass = volume * density_g_per_cm3 * NG_PER_UM3
-    return _Scene(core, mass, float(volume[:, -1].sum()), membrane_um, density_g_per_cm3)
+    return _Scene(core, mass, float(volume[:, -1].sum()), membrane_thickness_nm, density_g_per_cm3)
 
 
 def _classes(decays: _core.transport.DecaySampler, wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -275,7 +201,7 @@ def _warn_of_energies_above(table: xr.Dataset, label: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
     """What all nuclides share."""
 
     scene: _Scene
@@ -284,10 +210,10 @@ class _Run:
     root: int
     n_threads: int
 
-    def transport(
-        self, row: int, source: Agent, first_history: int
-    ) -> tuple[dict[str, Any], dict[str, float]]:
-        """Transport the decays of one nuclide; also return what the attributes state."""
+    def set_up(
+        self, source: Agent
+    ) -> tuple[_core.transport.DecaySampler, _core.transport.DecayTransportCall, dict[str, float]]:
+        """Return what the core needs for one nuclide, and its world as the attributes state it."""
         options = self.options
         decays = decay_sampler(source.nuclide, retention=source.retention)
         classes = _classes(decays, options.emissions)
@@ -304,11 +230,24 @@ class _Run:
             world_radius_um=radius,
             n_threads=self.n_threads,
         )
+        return decays, call, {"radius_um": radius, "medium_decays": medium}
+
+    def count_index(self, row: int, source: Agent) -> int:
+        """Return the number of the first stream that draws how many decays a nuclide has."""
+        n_cells: int = source.activity.shape[0]
+        return row * (_COUNT_COMPARTMENTS * n_cells + 1)
+
+    def transport(
+        self, row: int, source: Agent, first_history: int
+    ) -> tuple[dict[str, Any], dict[str, float]]:
+        """Transport the decays of one nuclide; also return what the attributes state."""
+        options = self.options
+        decays, call, world = self.set_up(source)
         if options.realization:
-            n_slots = _COUNT_COMPARTMENTS * source.activity.shape[0] + 1
             result = _core.transport.decay_realization(
                 self.scene.core, decays, call, source.activity,
-                count_index=row * n_slots, first_history=first_history, begin=0, end=-1,
+                count_index=self.count_index(row, source), first_history=first_history,
+                begin=0, end=-1,
             )  # fmt: skip
         else:
             result = _core.transport.decay_mean(
@@ -318,11 +257,8 @@ class _Run:
             )  # fmt: skip
         table = emissions_of(source.nuclide, retention=source.retention)
         _warn_of_energies_above(table, source.label)
-        return result, {
-            "radius_um": radius,
-            "medium_decays": medium,
-            "electron_energy_fraction_below_cutoff": electron_fraction_below_cutoff(table),
-        }
+        below = electron_fraction_below_cutoff(table)
+        return result, {**world, "electron_energy_fraction_below_cutoff": below}
 
     @property
     def n_histories(self) -> int:
@@ -358,6 +294,22 @@ class _Run:
         return data_array(name, keep, np.ascontiguousarray(values, dtype=dtype))
 
 
+def prepare(
+    cells: xr.Dataset,
+    options: MonteCarloOptions,
+    *,
+    kept: tuple[str, ...],
+    membrane_thickness_nm: float,
+    density_g_per_cm3: float,
+    n_threads: int | None,
+) -> Run:
+    """Check the arguments and build the scene."""
+    options.check()
+    check(cells)
+    scene = _scene(cells, membrane_thickness_nm, require_density(density_g_per_cm3))
+    return Run(scene, options, kept, random_root(options.rng), resolve_threads(n_threads))
+
+
 def population_dose(
     cells: xr.Dataset,
     options: MonteCarloOptions,
@@ -377,12 +329,15 @@ def population_dose(
             f"physics={physics!r} has no effect with method='monte_carlo', which has its own. "
             "Leave it out, or give method='kernel'."
         )
-    options.check()
-    check(cells)
+    run = prepare(
+        cells,
+        options,
+        kept=kept,
+        membrane_thickness_nm=membrane_thickness_nm,
+        density_g_per_cm3=density_g_per_cm3,
+        n_threads=n_threads,
+    )
     sources = agents_of(cells)
-    membrane_um = effective_membrane_um("monte_carlo", membrane_thickness_nm)
-    scene = _scene(cells, membrane_um, require_density(density_g_per_cm3))
-    run = _Run(scene, options, kept, random_root(options.rng), resolve_threads(n_threads))
     results: list[dict[str, Any]] = []
     stated: dict[str, dict[str, float]] = {}
     for row, source in enumerate(sources):
@@ -450,11 +405,10 @@ def _coords(
 
 
 def _attrs(
-    run: _Run,
+    run: Run,
     counts: Mapping[str, int],
     stated: Mapping[str, Mapping[str, float]],
 ) -> dict[str, Any]:
-    options = run.options
     return base_attrs(
         method="monte_carlo",
         physics="monte_carlo",
@@ -463,13 +417,9 @@ def _attrs(
             "rays, photons until they leave the world; recoils local (docs/theory/monte_carlo.md)"
         ),
         random_root=str(run.root),
-        realization=int(options.realization),
         n_histories=json.dumps(dict(counts)),
-        n_batches=None if options.realization else options.n_batches,
-        electron_mode=options.electron_mode,
-        straggling=int(options.straggling),
-        lost_daughters=options.lost_daughters,
-        membrane_thickness_nm=run.scene.membrane_um * NM_PER_UM,
+        **run.options.attrs(),
+        membrane_thickness_nm=run.scene.membrane_thickness_nm,
         density_g_per_cm3=run.scene.density_g_per_cm3,
         world=json.dumps(stated),
     )

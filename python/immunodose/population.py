@@ -16,7 +16,6 @@ from immunodose.cells import check
 from immunodose.cells.checks import nucleus_offset_um
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.hits import alpha_chain
-from immunodose.monte_carlo import MonteCarloOptions
 from immunodose.monte_carlo import population_dose as transported_dose
 from immunodose.physics import (
     PhysicsModel,
@@ -32,6 +31,7 @@ from immunodose.population_inputs import (
     check_choice,
     check_split,
 )
+from immunodose.population_options import MonteCarloOptions
 from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike
 from immunodose.schema import data_array

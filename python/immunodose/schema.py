@@ -141,6 +141,10 @@ VARIABLES: dict[str, Variable] = {
         "keV", "energy left at the point and on the way to it", ("point",)
     ),
     "particle": Variable("1", "kind of particle", ("point",)),
+    "point_cell": Variable(
+        "1", "number of the cell in which the point left energy, -1 the medium", ("point",)
+    ),
+    "point_region": Variable("1", "region in which the point left energy", ("point",)),
     "track": Variable("1", "number of the track", ("point",)),
     "parent_track": Variable(
         "1", "number of the track that set it free, -1 if the decay did", ("point",)

@@ -4,18 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeGuard
 
 import numpy as np
 
 from immunodose import _core
 from immunodose.data.nuclides import nuclide_label
 from immunodose.errors import InputError, did_you_mean
-from immunodose.monte_carlo import ELECTRON_MODES, decay_sampler
+from immunodose.monte_carlo import decay_sampler
 from immunodose.physics import require_density
+from immunodose.population_options import ELECTRON_MODES
 from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike, random_root
 from immunodose.schema import data_array
+from immunodose.tracks_history import REGIONS, record_history
 from immunodose.typing import EMISSIONS
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ _LONG_NAMES = {
     "energy": "energy of the particle when it leaves the point",
     "emission": "emission class that the track stems from",
 }
+# The settings that the tracks of a realization share with it.
+_HISTORY_ARGUMENTS = ("history", "max_points")
 
 
 def track(
@@ -61,11 +65,15 @@ def track(
 ) -> xr.Dataset:
     """Return the tracks of one decay, or of one particle, from the origin in water.
 
+    Given the result of ``absorbed_dose(..., realization=True)`` it draws one of its decays where
+    it happened.
+
     Parameters
     ----------
     nuclide_or_particle
         Nuclide (one decay with all that follows in its chain), emissions Dataset, or "alpha",
-        "electron", "positron", "photon" for one particle of `energy_keV`.
+        "electron", "positron", "photon" for one particle of `energy_keV`; or a realization, from
+        which all settings are taken but `history` and `max_points`.
     energy_keV
         Kinetic energy of a single particle, keV: alpha 1 to 12000, electron 0.05 to 3000, positron
         up to 3000, photon 1 to 10000.
@@ -73,6 +81,7 @@ def track(
         Seed: int, SeedSequence, Generator or None; its root is in the attrs.
     history
         Number of the history, >= 0: with the same root and arguments it is the same to the bit.
+        Of a realization: its decays, nuclide by nuclide as in its attribute ``n_histories``.
     electron_mode
         "detailed" (a point at every collision) or "condensed" (points at the ends and in the
         middle of steps).
@@ -103,21 +112,27 @@ def track(
         electron, positron, photon); ``emission`` (class of the emission, or the particle given);
         ``track`` and ``parent_track`` (-1: emitted by the decay). Attributes ``emitted_keV``,
         ``escaped_keV`` (by photons out of the world) and ``left_keV`` (emitted after a daughter
-        left, or an electron or photon above 3000 keV): the deposits and the last two sum to the
-        first.
+        left, an electron or photon above 3000 keV, or a class not transported): the deposits and
+        the last two sum to the first. Of a realization also ``point_cell`` (number along
+        ``cell``, -1 the medium) and ``point_region`` (nucleus, cytoplasm, membrane, medium), in
+        which the deposit of the point was left, and the attributes ``decay_cell`` and
+        ``decay_region``.
 
     Raises
     ------
     InputError
         For a particle without energy or out of range, more than `max_points`
-        points, and arguments without effect.
+        points, arguments without effect, cells that are no realization, and a history that it
+        does not have.
     DataNotFoundError
         For an unknown nuclide.
 
     Notes
     -----
-    Section 6 of docs/theory/monte_carlo.md. These histories have streams of their own: they are
-    not those of `absorbed_dose`, whose random numbers depend on the surfaces that are crossed.
+    Section 6 of docs/theory/monte_carlo.md. Without cells, histories have streams of their own:
+    the random numbers of a realization depend on the surfaces that are crossed. Its deposits,
+    summed over all its histories, are its ``specific_energy``, to the rounding of the tally
+    (3e-8 keV per emitted particle and region).
 
     Examples
     --------
@@ -128,7 +143,22 @@ def track(
     38.0
     >>> float(alpha["energy_deposited"].sum().round(6))
     5000.0
+
+    A decay of a population:
+
+    >>> import immunodose as imd
+    >>> cells = imd.cells.lattice(shape=(2, 1, 1), spacing_um=14.0, cell_radius_um=7.0,
+    ...                           nucleus_radius_um=5.0)
+    >>> labeled = imd.label(cells, "At-211", decays_per_cell=3.0)
+    >>> dose = imd.absorbed_dose(labeled, method="monte_carlo", realization=True, rng=1)
+    >>> dose.attrs["n_histories"]
+    '{"At-211": 10}'
+    >>> decay = track(dose, history=7)
+    >>> decay.attrs["decay_cell"], decay.attrs["decay_region"]
+    (1, 'membrane')
     """
+    if _is_population(nuclide_or_particle):
+        return _track_of_realization(nuclide_or_particle, locals())
     density = require_density(density_g_per_cm3, allow_unusual=allow_unusual)
     _check(history, electron_mode, max_points, alpha_step_um, world_radius_um)
     root = random_root(rng)
@@ -167,6 +197,33 @@ def track(
     return _dataset(points, emission, attrs)
 
 
+def _is_population(source: str | xr.Dataset) -> TypeGuard[xr.Dataset]:
+    return not isinstance(source, str) and (
+        "realization" in source.attrs or "time_integrated_activity" in source
+    )
+
+
+def _track_of_realization(dose: xr.Dataset, given: Mapping[str, Any]) -> xr.Dataset:
+    for name, default in (track.__kwdefaults__ or {}).items():
+        value = given[name]
+        if name not in _HISTORY_ARGUMENTS and value is not default and value != default:
+            raise InputError(
+                f"{name}={value!r} has no effect on a history of a realization, which was drawn "
+                f"with its own. Leave it out, or draw another realization with it."
+            )
+    _check_count("history", given["history"], 0)
+    _check_count("max_points", given["max_points"], 1)
+    points, stated = record_history(dose, int(given["history"]), int(given["max_points"]))
+    attrs = base_attrs(
+        **stated, **{name: points[name] for name in ("emitted_keV", "escaped_keV", "left_keV")}
+    )
+    dataset = _dataset(points, np.array(EMISSIONS)[points["emission"]], attrs)
+    places = {"point_cell": points["cell"], "point_region": np.array(REGIONS)[points["region"]]}
+    return dataset.assign(
+        {name: data_array(name, ("point",), value) for name, value in places.items()}
+    )
+
+
 def _dataset(points: Mapping[str, Any], emission: Any, attrs: Mapping[str, Any]) -> xr.Dataset:
     import xarray as xr
 
@@ -202,13 +259,17 @@ def _check(
             f"unknown electron_mode={electron_mode!r} (available: {', '.join(ELECTRON_MODES)})."
             f"{did_you_mean(str(electron_mode), ELECTRON_MODES)}"
         )
-    for name, count, least in (("history", history, 0), ("max_points", max_points, 1)):
-        whole = isinstance(count, (int, np.integer)) and not isinstance(count, bool)
-        if not whole or not least <= int(count) < 2**63:
-            raise InputError(f"invalid {name}={count!r} (allowed: an int >= {least}).")
+    _check_count("history", history, 0)
+    _check_count("max_points", max_points, 1)
     for name, length in (("alpha_step_um", alpha_step_um), ("world_radius_um", world_radius_um)):
         if not (np.isfinite(length) and length > 0.0):
             raise InputError(f"invalid {name}={length!r} (allowed: finite, > 0).")
+
+
+def _check_count(name: str, count: int, least: int) -> None:
+    whole = isinstance(count, (int, np.integer)) and not isinstance(count, bool)
+    if not whole or not least <= int(count) < 2**63:
+        raise InputError(f"invalid {name}={count!r} (allowed: an int >= {least}).")
 
 
 def _particle_energy(

@@ -7,7 +7,7 @@ import math
 
 # Kundrat et al. Sci Rep 2020;10:15775, Table 2, total DSB of 4He.
 HELIUM = (6.8, 0.1679, 0.9704, 0.004323, 1.359)
-# Stewart et al. Med Phys 2018;45:e925, normoxic cells, relative to 60Co.
+# Stewart et al. Phys Med Biol 2015;60:8249, normoxic cells, relative to 60Co, as coded in TOPAS.
 MCDS = (0.9902, 2.411, 7.32e-4, 1.539)
 ELECTRON_REST_KEV = 510.99895
 

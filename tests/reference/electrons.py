@@ -33,6 +33,38 @@ def optical_strength(loss_keV: Floats) -> Floats:
     return np.where(loss_keV < GAP_KEV, 0.0, 1e3 * (total + np.where(w > edge, k_shell, 0.0)))
 
 
+def loss_function(loss_keV: Floats) -> Floats:
+    """Im(-1/epsilon) of liquid water at vanishing momentum transfer."""
+    # (pi/2) f Ep^2/(10 W): Ep^2 = 4 pi (hbar c)^2 r_e times ten electrons per molecule, keV2.
+    hbar_c_keV_um = 1.973269804e-4  # CODATA 2018
+    plasma2 = 40.0 * np.pi * hbar_c_keV_um**2 * ELECTRON_RADIUS_UM * MOLECULES_PER_UM3
+    return np.pi * plasma2 * optical_strength(loss_keV) / (20.0 * loss_keV)
+
+
+def dielectric_function(loss_keV: Floats) -> npt.NDArray[np.complex128]:
+    """Epsilon by the Kramers-Kronig relation of 1/epsilon, the pole taken off."""
+    grid = np.geomspace(GAP_KEV, 300.0, 20_001)
+    values = grid * loss_function(grid)
+    inverse = np.empty(loss_keV.size, dtype=np.complex128)
+    for i, w in enumerate(loss_keV):
+        here = float(w * loss_function(np.array([w]))[0])
+        away = np.abs(grid - w) > 1e-9 * w
+        smooth = np.zeros_like(grid)
+        smooth[away] = (values[away] - here) / (grid[away] ** 2 - w**2)
+        ends = [np.log(abs((end - w) / (end + w))) for end in (grid[-1], grid[0])]
+        pole = here * (ends[0] - ends[1]) / (2.0 * w) if w > 0.0 else 0.0
+        real = 1.0 - 2.0 / np.pi * (np.trapezoid(smooth, grid) + pole)
+        inverse[i] = complex(real, -here / w)
+    return 1.0 / inverse
+
+
+def absorption_strength(loss_keV: Floats) -> Floats:
+    """df/dW of the absorption of light per molecule, 1/keV: what photons see, not fast charges."""
+    epsilon = dielectric_function(loss_keV)
+    screened = np.abs(epsilon) ** 2 / np.sqrt(epsilon).real
+    return optical_strength(loss_keV) * screened
+
+
 def momentum_keV(energy_keV: Floats | float) -> Floats:
     return np.sqrt(np.asarray(energy_keV) * (np.asarray(energy_keV) + 2.0 * REST_KEV))
 

@@ -16,8 +16,8 @@ using constants::electron_rest_energy_keV;
 constexpr double z_over_a = 0.55508;    // water, mol/g [ICRU 90]
 constexpr double half_k = 0.153537450;  // K/2 of the Bethe formula, MeV cm2/mol [PDG 2022]
 
-// Oscillators of water: strengths, and binding energies and plasma energy in eV
-// [Sternheimer, Seltzer, Berger, At Data Nucl Data Tables 1984;30:261; PHYSICS of ICRU 90].
+// Oscillators of water: strengths, and binding energies in eV [Sternheimer, Berger, Seltzer, At
+// Data Nucl Data Tables 1984;30:261]; plasma energy in eV at 0.998 g/cm3, the density of ICRU 90.
 constexpr std::array<double, 4> strength = {0.2, 0.2, 0.2, 0.4};
 constexpr std::array<double, 4> binding_eV = {13.6, 538.0, 28.48, 13.62};
 constexpr double plasma_eV = 21.448;

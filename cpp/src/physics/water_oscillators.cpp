@@ -11,9 +11,10 @@ namespace {
 constexpr double eV_per_keV = 1e3;
 
 // Our fit (Eq. E1) to: 10 electrons; I = 78 eV [ICRU 90]; the peak of the loss function near
-// 21 eV [Hayashi et al., J Phys Chem Solids 2000;61:581]; photoabsorption of water at 1-3 keV
-// [NIST, Hubbell & Seltzer]. The fit was also guided, with less weight, by loss-function values at
-// 10 to 40 eV and photoabsorption at 50 to 600 eV typed from memory: assumed, no source was opened.
+// 21 eV [Hayashi et al., PNAS 2000;97:6264]; photoabsorption of water at 1-3 keV
+// [NIST, Hubbell & Seltzer]. Elsewhere the fit was guided by values from memory. Published data
+// opened since are met at 14 to 26 eV (15 %) and 1 to 3 keV (2.5 %) but missed by up to a factor of
+// two in between: docs/theory/electrons.md, section 1, and tests/unit/test_optical_data.py.
 // Energies in eV.
 struct Drude {
   double strength, energy, width, fall_at, fall_power;

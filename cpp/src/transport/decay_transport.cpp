@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <string>
 
 #include "immunodose/core/error.hpp"
 #include "immunodose/transport/direction.hpp"
+#include "immunodose/transport/track_scorer.hpp"
 
 namespace immunodose {
 namespace {
@@ -73,15 +75,18 @@ class Cursor {
 
 }  // namespace
 
-// What a thread needs for one history after the other.
+// What a thread needs for one history after the other. S: HistoryScorer or TrackScorer, whose
+// constructor takes `more`.
+template <class S>
 class DecayTransport::Worker {
  public:
-  Worker(const DecayTransport& engine, RegionTally& tally, double world_radius_um)
+  template <class... More>
+  Worker(const DecayTransport& engine, RegionTally& tally, double world_radius_um, More&&... more)
       : engine_(engine),
         options_(engine.options_),
         world_radius_um_(world_radius_um),
         world_{engine.scene_.bounds().center_um, world_radius_um},
-        scorer_(engine.scene_, tally, engine.electrons_.get()) {
+        scorer_(engine.scene_, tally, engine.electrons_.get(), more...) {
     if (engine.electrons_ != nullptr) {
       photons_ = std::make_unique<PhotonTransport>(*engine.photons_);
       ElectronOptions options;
@@ -125,7 +130,11 @@ class DecayTransport::Worker {
       AlphaStepper stepper(*engine_.alphas_, energy_keV, options_.straggling, stream);
       scorer_.alpha(position_um_, isotropic_direction(stream), stepper);
     } else if (emission == EmissionClass::recoil) {
-      scorer_.local(place_, energy_keV);
+      if constexpr (requires { scorer_.recoil(place_, position_um_, energy_keV); }) {
+        scorer_.recoil(place_, position_um_, energy_keV);
+      } else {
+        scorer_.local(place_, energy_keV);
+      }
     } else {
       follow(emission,
              {is_electron(emission) ? ParticleKind::electron : ParticleKind::photon, energy_keV,
@@ -148,11 +157,15 @@ class DecayTransport::Worker {
     while (!queue_.empty()) {
       const Particle particle = queue_.back();
       queue_.pop_back();
+      if constexpr (requires { scorer_.take(particle, queue_); }) scorer_.take(particle, queue_);
+      double out_keV = 0.0;
       if (particle.kind == ParticleKind::photon) {
-        escaped_keV += (*photons_)(particle, stream, scorer_, world_, queue_);
+        out_keV = (*photons_)(particle, stream, scorer_, world_, queue_);
       } else {
         (*electrons_)(particle, stream, scorer_, queue_);
       }
+      if constexpr (requires { scorer_.leave(out_keV, world_); }) scorer_.leave(out_keV, world_);
+      escaped_keV += out_keV;
     }
     scorer_.account(Fate::escaped, emission, escaped_keV);
   }
@@ -161,7 +174,7 @@ class DecayTransport::Worker {
   const DecayTransportOptions& options_;
   double world_radius_um_;
   Ball world_;
-  HistoryScorer scorer_;
+  S scorer_;
   std::unique_ptr<ElectronTransport> electrons_;
   std::unique_ptr<PhotonTransport> photons_;
   std::vector<Particle> queue_;
@@ -263,7 +276,7 @@ void DecayTransport::run(std::int64_t n, std::int64_t first_history, double worl
   parallel_for(
       n, block, options_.n_threads,
       [&](std::int64_t begin, std::int64_t end) {
-        Worker worker(*this, tally, world_radius_um);
+        Worker<HistoryScorer> worker(*this, tally, world_radius_um);
         auto slot_of = make_slot_of(begin);
         for (std::int64_t i = begin; i < end; ++i) {
           worker.history(static_cast<std::uint64_t>(first_history + i),
@@ -342,6 +355,33 @@ DecayTransportResult DecayTransport::realization(const DecaySources& sources, co
       stop);
   add_account(tally, 1.0, result);
   return result;
+}
+
+RecordedDecay DecayTransport::record(const DecaySources& sources, std::int64_t count_index,
+                                     std::int64_t first_history, std::int64_t history,
+                                     std::int64_t max_points, const StopPoll& stop) const {
+  const auto until = count_decays(activity_by_rank(sources), count_index, stop);
+  RecordedDecay decay;
+  decay.n_histories = until.back();
+  if (history < 0 || history >= decay.n_histories) {
+    throw InputError("history=" + std::to_string(history) + " is none of the " +
+                     std::to_string(decay.n_histories) +
+                     " decays of these sources. Were cells or activity changed since the "
+                     "realization?");
+  }
+  const std::size_t slot = Cursor<std::int64_t>(until, history).at(history);
+  const Source source = source_of(slot, until.size());
+  if (source.cell >= 0) {
+    decay.cell = scene_.order()[static_cast<std::size_t>(source.cell)];
+    decay.region = static_cast<std::int64_t>(source.region);
+  } else {
+    decay.region = n_cell_regions;
+  }
+  RegionTally tally(scene_.n_cells(), emissions_, false);
+  Worker<TrackScorer> worker(*this, tally, sources.world_radius_um, alphas_.get(), max_points,
+                             decay.points);
+  worker.history(static_cast<std::uint64_t>(first_history + history), source);
+  return decay;
 }
 
 void DecayTransport::add_account(const RegionTally& tally, double factor,

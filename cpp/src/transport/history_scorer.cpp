@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "immunodose/transport/recorded_alpha.hpp"
+
 namespace immunodose {
 namespace {
 
@@ -116,14 +118,14 @@ void HistoryScorer::add(Place place, double energy_keV) {
   left.energy_let[static_cast<std::size_t>(place.region)] += energy_keV * let_keV_per_um();
 }
 
+Place HistoryScorer::place_of(Vec3 position_um) const {
+  if (is_free(position_um)) return free_place_;
+  if (inside_last(position_um, position_um)) return {last_, scene_.region(last_, position_um)};
+  return scene_.locate(position_um);
+}
+
 void HistoryScorer::point(Vec3 position_um, double energy_keV) {
-  if (is_free(position_um)) {
-    add(free_place_, energy_keV);
-  } else if (inside_last(position_um, position_um)) {
-    add({last_, scene_.region(last_, position_um)}, energy_keV);
-  } else {
-    add(scene_.locate(position_um), energy_keV);
-  }
+  add(place_of(position_um), energy_keV);
 }
 
 bool HistoryScorer::inside_last(Vec3 from_um, Vec3 to_um) const {
@@ -176,10 +178,14 @@ double HistoryScorer::add(const Crossing& crossing, const Slope& loss, double le
   return whole;
 }
 
-void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, AlphaStepper& stepper) {
+template <class Stepper>
+void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, Stepper& stepper) {
   double at_um = 0.0;
   RegionTally::Deposit left;
   const auto go_to = [&](double to_um, std::size_t region) {
+    if constexpr (requires { stepper.in(Place{}); }) {
+      stepper.in({left.cell, static_cast<CellRegion>(region)});
+    }
     const AlphaLoss loss = stepper.advance(to_um - at_um);
     left.energy_keV[region] += loss.energy_keV;
     left.energy_let[region] += loss.energy_let_keV2_per_um;
@@ -207,5 +213,8 @@ void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, AlphaStepper& stepper) 
   medium_keV_ += stepper.stop().energy_keV;
   add_account(Fate::cells, emission_, in_cells);
 }
+
+template void HistoryScorer::alpha(Vec3, Vec3, AlphaStepper&);
+template void HistoryScorer::alpha(Vec3, Vec3, RecordedAlpha&);
 
 }  // namespace immunodose

@@ -192,3 +192,13 @@ class TrackOptions:
 
 def record_decay(decays: DecaySampler, options: TrackOptions) -> dict[str, Any]: ...
 def record_particle(particle: int, energy_keV: float, options: TrackOptions) -> dict[str, Any]: ...
+def record_history(
+    scene: SphereScene,
+    decays: DecaySampler,
+    call: DecayTransportCall,
+    time_integrated_activity: _Floats,
+    count_index: int,
+    first_history: int,
+    history: int,
+    max_points: int,
+) -> dict[str, Any]: ...

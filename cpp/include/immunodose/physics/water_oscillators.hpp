@@ -8,9 +8,10 @@ namespace immunodose {
 inline constexpr double electrons_per_molecule = 10.0;
 // Losses below this do not occur [onset of the measured loss function, Hayashi et al. 2000].
 inline constexpr double water_gap_keV = 0.007;
-// First ionization threshold of the liquid, about 10 to 11 eV in dielectric models
-// [Emfietzoglou & Nikjoo, Radiat Res 2005;163:98]; here an assumed value within that range: what an
-// ionization leaves behind.
+// First ionization threshold of the liquid, what an ionization leaves behind: the lowest level,
+// 10.79 eV, of Geant4-DNA (G4DNAWaterIonisationStructure). Its other dielectric model has 10 eV
+// [Emfietzoglou & Nikjoo, Radiat Res 2005;163:98]; photoemission starts at 9.9 to 10.06 eV
+// [quoted by doi:10.1038/s41467-017-02673-z].
 inline constexpr double water_binding_keV = 0.0108;
 inline constexpr double oxygen_k_edge_keV = 0.539;
 // df/dW of the K shell falls as W^-(1 + this): our fit, see the source file.

@@ -15,6 +15,7 @@
 #include "immunodose/transport/history_scorer.hpp"
 #include "immunodose/transport/photon_transport.hpp"
 #include "immunodose/transport/region_tally.hpp"
+#include "immunodose/transport/track_recorder.hpp"
 
 namespace immunodose {
 
@@ -53,6 +54,14 @@ struct DecayTransportResult {
   std::int64_t n_histories = 0;
 };
 
+// One decay of a realization, with its points.
+struct RecordedDecay {
+  TrackPoints points;
+  std::int64_t cell = -1;        // of the decay, the caller's number; -1: the medium
+  std::int64_t region = 0;       // CellRegion; n_cell_regions: the medium
+  std::int64_t n_histories = 0;  // of the whole realization
+};
+
 class DecayTransport {
  public:
   DecayTransport(const SphereScene& scene, const DecaySampler& decays,
@@ -65,6 +74,12 @@ class DecayTransport {
                                    std::int64_t count_index, std::int64_t first_history,
                                    std::int64_t begin, std::int64_t end,
                                    const StopPoll& stop) const;
+
+  // Runs decay number `history` of a realization once more and keeps its points. Throws InputError
+  // for a number that is none, and beyond max_points.
+  RecordedDecay record(const DecaySources& sources, std::int64_t count_index,
+                       std::int64_t first_history, std::int64_t history, std::int64_t max_points,
+                       const StopPoll& stop) const;
 
   // Mean over n_histories in n_batches of equal size, spread over the sources by systematic
   // sampling. Eq. MC-10.
@@ -85,6 +100,7 @@ class DecayTransport {
   const std::vector<EmissionClass>& emissions() const { return emissions_; }
 
  private:
+  template <class S>
   class Worker;
 
   static Source source_of(std::size_t slot, std::size_t n_slots);

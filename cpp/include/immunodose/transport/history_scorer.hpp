@@ -37,10 +37,13 @@ class HistoryScorer {
     let_ = -1.0;
   }
 
+  // Where `point` would put its energy.
+  Place place_of(Vec3 position_um) const;
   // All energy at a known place.
   void local(Place place, double energy_keV);
-  // A whole alpha track. Eq. MC-6.
-  void alpha(Vec3 start_um, Vec3 direction, AlphaStepper& stepper);
+  // A whole alpha track. Eq. MC-6. The stepper is an AlphaStepper, or a RecordedAlpha.
+  template <class Stepper>
+  void alpha(Vec3 start_um, Vec3 direction, Stepper& stepper);
 
   void account(Fate fate, EmissionClass emission, double energy_keV) {
     add_account(fate, emission, in_units(energy_keV, units_per_keV));

@@ -21,9 +21,12 @@ struct TrackPoints {
   std::vector<std::int64_t> particle;       // TrackParticle
   std::vector<std::int64_t> emission;       // EmissionClass of the emitted particle it stems from
   std::vector<std::int64_t> track, parent;  // parent -1: emitted by the decay
+  // In a population: where the deposit was left. The caller's number of the cell (-1: the medium)
+  // and CellRegion (n_cell_regions: the medium).
+  std::vector<std::int64_t> cell, region;
   double emitted_keV = 0.0;
   double escaped_keV = 0.0;  // by photons that leave the world
-  double left_keV = 0.0;     // not followed: after a daughter left, or above 3 MeV
+  double left_keV = 0.0;     // not followed: after a daughter left, above 3 MeV, or by choice
 };
 
 struct TrackOptions {
