@@ -73,12 +73,16 @@ CondensedRates CondensedElectron::make_node(const ElectronPhysics& physics, std:
   const Moments m = moments_of(physics, i, spectrum, elastic_scattering(energy_keV));
   CondensedRates node{};
   // Eq. E20; nothing turns more than isotropic events do.
-  node.widest_turn = std::min(2.0, 3.0 - m.second / m.first);
-  const double turns = m.first / (0.5 * node.widest_turn);
+  const double widest = std::min(2.0, 3.0 - m.second / m.first);
+  node.widest_turn = narrow_share * widest;
+  const double wide = (widest - node.widest_turn) / (2.0 - node.widest_turn);
+  const double narrow_turns = (1.0 - wide) * m.first / (0.5 * node.widest_turn);
+  const double turns = narrow_turns + wide * m.first;
   const double close =
       density * (spectrum.close.rate() - running_at(spectrum, spectrum.close.per_um, hard));
   const double radiative = physics.rates(energy_keV).radiative;
   const double events = turns + close + radiative;
+  node.narrow_share = narrow_turns / events;
   node.turn_share = turns / events;
   node.close_share = (turns + close) / events;
   node.soft_stopping = density * (scale * spectrum.distant.stopping() +

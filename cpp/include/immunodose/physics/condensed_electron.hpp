@@ -25,9 +25,10 @@ struct CondensedRates {
   double path_um;          // of soft losses from here to the lowest energy
   double soft_stopping;    // keV/um
   double soft_straggling;  // keV2/um
-  double turn_share;       // of the events: turns
+  double narrow_share;     // of the events: narrow turns
+  double turn_share;       // narrow and wide (isotropic) turns
   double close_share;      // turns and hard collisions
-  double widest_turn;      // 1 - cosine of a turn is uniform up to here. Eq. E20
+  double widest_turn;      // 1 - cosine of a narrow turn is uniform up to here. Eq. E20
   double range_um;         // all losses together (CSDA)
 };
 
@@ -68,6 +69,8 @@ class CondensedElectron {
   void invert();
 
   static constexpr double falls_per_event = 8.0;
+  // Widths of narrow turns over those of turns that need no wide ones.
+  static constexpr double narrow_share = 0.5;
 
   CondensedOptions options_;
   double resolved_keV_ = 0.0;  // energy with a CSDA range of resolution_um
@@ -88,6 +91,7 @@ inline CondensedRates CondensedElectron::at(double energy_keV) const {
           mix(a.path_um, b.path_um),
           mix(a.soft_stopping, b.soft_stopping),
           mix(a.soft_straggling, b.soft_straggling),
+          mix(a.narrow_share, b.narrow_share),
           mix(a.turn_share, b.turn_share),
           mix(a.close_share, b.close_share),
           mix(a.widest_turn, b.widest_turn),

@@ -60,7 +60,9 @@ class ElectronTransport {
     stack_.clear();
     stack_.push_back(start);
     last_flight_um_ = 0.0;
+    least_grouped_keV_ = std::numeric_limits<double>::infinity();
     if (options_.mode == ElectronMode::condensed && start.energy_keV > options_.cutoff_keV) {
+      if (start.energy_keV > least_start_keV) least_grouped_keV_ = least_grouped_keV;
       last_flight_um_ = std::min(condensed_->resolution_um(),
                                  last_flight_share * physics_.csda_range_um(start.energy_keV));
     }
@@ -99,7 +101,7 @@ class ElectronTransport {
       if constexpr (requires { scorer.roulette(e, random); }) {
         if (!scorer.roulette(e, random)) return;
       }
-      if (options_.mode == ElectronMode::detailed || e.energy_keV < least_grouped_keV) {
+      if (e.energy_keV < least_grouped_keV_) {
         detailed_step(flight, random, scorer, photons);
       } else {
         condensed_flight(flight, random, scorer, photons);
@@ -170,10 +172,12 @@ class ElectronTransport {
     if (!has_event || stops || e.energy_keV <= options_.cutoff_keV) return;
     const CondensedRates now = condensed_->at(e.energy_keV);
     const double chosen = random.uniform32();
-    if (chosen < now.turn_share) {
+    if (chosen < now.narrow_share) {
       // What is left of the number is as random.
-      const double turn = now.widest_turn * chosen / now.turn_share;
+      const double turn = now.widest_turn * chosen / now.narrow_share;
       e.direction = turned(e.direction, turn, random_azimuth(random));
+    } else if (chosen < now.turn_share) {
+      e.direction = isotropic_direction(random);
     } else if (chosen >= now.close_share) {
       radiate(e, random, photons);
     } else {
@@ -284,8 +288,11 @@ class ElectronTransport {
   // An electron ends in one flight where its CSDA range is below the resolution and this share of
   // the range of its first ancestor. Eq. E24.
   static constexpr double last_flight_share = 0.03;
-  // Slower electrons are followed collision by collision.
+  // Slower electrons are followed collision by collision, and so are those whose first ancestor
+  // started below the other energy: few events would blur how far they come.
   static constexpr double least_grouped_keV = 1.0;
+  static constexpr double least_start_keV = 10.0;
+  double least_grouped_keV_ = 0.0;
   double last_flight_um_ = 0.0;
   double least_depth_ = 0.0;
   CondensedElectron::Fall lowest_{};
