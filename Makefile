@@ -25,7 +25,7 @@ unexport PYTHONPATH
 PACKAGE_SOURCES := pyproject.toml CMakeLists.txt \
   $(shell find python cpp -type f ! -name '*.pyc' ! -name '*.so' ! -path 'cpp/tests/*')
 
-.PHONY: help prerequisites demo test test-cpp test-all lint format sanitize docs validation bench wheel clean
+.PHONY: help prerequisites demo test test-cpp test-all lint format sanitize docs validation validation-long bench wheel clean
 
 help:
 	@echo "make demo      run the main job: prints a table, writes demo.nc and demo.png"
@@ -36,6 +36,7 @@ help:
 	@echo "make sanitize  C++ tests under ASan+UBSan, then TSan"
 	@echo "make docs      regenerate docs/variables.md"
 	@echo "make validation  measure every published case; rewrite docs/validation.md and README"
+	@echo "make validation-long  repeat the stored Monte Carlo runs first (an hour)"
 	@echo "make bench     time the kernels"
 	@echo "make wheel     build a wheel into dist/ and import it in an empty environment"
 	@echo "make clean     remove everything that these targets made"
@@ -79,6 +80,10 @@ docs: $(PACKAGE)
 	$(BIN)/python scripts/make_variables_doc.py docs/variables.md
 
 validation: $(PACKAGE)
+	$(BIN)/python scripts/make_validation.py
+
+validation-long: $(PACKAGE)
+	$(BIN)/python scripts/validation_runs.py --again
 	$(BIN)/python scripts/make_validation.py
 
 bench: $(PACKAGE)

@@ -92,7 +92,7 @@ def track(
         root=1,
         density_g_per_cm3=1.0,
         straggling=straggling,
-        lost_to_cell=False,
+        lost=0,
         detailed=False,
         transported=[EMISSIONS.index(name) for name in emissions],
         kept=[True, False, False],

@@ -132,6 +132,15 @@ def kernel_mean_radius(energy_keV: float) -> Value:
     return float(np.diff(within) @ (0.5 * (x[1:] + x[:-1]))) / float(within[-1]), 0.0
 
 
+def kernel_distance(energy_keV: float, what: str) -> Value:
+    """Mean distance of absorbed energy, or that within which half or 90 % of it lies, um."""
+    edge_um, energy, _, _ = shipped_table().fold(np.array([energy_keV]), np.ones(1), 1.0)
+    if what == "mean":
+        return float(energy @ (0.5 * (edge_um[1:] + edge_um[:-1])) / energy.sum()), 0.0
+    within = np.concatenate([[0.0], np.cumsum(energy)]) / energy.sum()
+    return float(np.interp({"half": 0.5, "90 %": 0.9}[what], within, edge_um)), 0.0
+
+
 @functools.cache
 def _mird_spectrum() -> xr.Dataset:
     return imd.emissions_from_csv(DATA / "mird_lu177_spectrum.csv")
@@ -240,6 +249,14 @@ def electron_s_value(energy_keV: float, target_region: str, physics: str) -> Val
     return _with_error(ds, target_region, "nucleus")
 
 
+def electron_cell_s_value(
+    cell_um: float, nucleus_um: float, energy_keV: float, target_region: str, source_region: str
+) -> Value:
+    """S of one electron by kernels, membrane of 10 nm, Gy."""
+    ds = imd.s_values_electron(energy_keV, cell_radius_um=cell_um, nucleus_radius_um=nucleus_um)
+    return float(_total(ds, target_region, source_region)[0]), 0.0
+
+
 @functools.cache
 def _hits(cell_um: float, nucleus_um: float, method: str) -> xr.Dataset:
     random = {} if method == "quadrature" else {"rng": SEED, "n_histories": 2_000_000}
@@ -261,6 +278,15 @@ def hits_of_211At(
         ds = ds.sel(per="traversal")
     error = f"{what}_stderr"
     return float(ds[what]), float(ds[error]) if error in ds else 0.0
+
+
+def nucleus_s_value_of_211At(cell_um: float, nucleus_um: float, source_region: str) -> Value:
+    """S of straight alphas to the nucleus; the membrane is a surface, Gy."""
+    ds = imd.s_values(
+        "At-211", cell_radius_um=cell_um, nucleus_radius_um=nucleus_um, physics="mird"
+    )
+    picked = ds["s_value"].sel(target="nucleus", source=source_region, emission="alpha")
+    return float(picked.isel(distance=0)), 0.0
 
 
 def kernel_over_monte_carlo(emitter: str, target_region: str, source_region: str) -> Value:
@@ -334,8 +360,10 @@ QUANTITIES: dict[str, Callable[..., Value]] = {
         electron_mass_stopping, electron_csda_range, electron_range_beyond_10_keV,
         alpha_mass_stopping, alpha_csda_range, slow_stopping, slow_track_length,
         inelastic_mean_free_path, photon_mass_absorption, scaled_kernel, kernel_mean_radius,
+        kernel_distance,
         mird_s_value, mird_largest_cross_difference, nucleus_dose_of_177Lu,
-        nucleus_s_value_of_225Ac, electron_s_value, hits_of_211At, kernel_over_monte_carlo,
+        nucleus_s_value_of_225Ac, electron_s_value, electron_cell_s_value, hits_of_211At,
+        nucleus_s_value_of_211At, kernel_over_monte_carlo,
         condensed_over_detailed, kernel_energy_balance, monte_carlo_energy_balance,
         dsb_yield, dsb_ratio,
     )

@@ -40,12 +40,12 @@ struct Call {
   double world_radius_um;
 };
 
-Call make_call(std::uint64_t root, double density_g_per_cm3, bool straggling, bool lost_to_cell,
+Call make_call(std::uint64_t root, double density_g_per_cm3, bool straggling, std::int64_t lost,
                bool detailed, const std::vector<std::int64_t>& transported,
                const std::array<bool, 3>& kept, double medium_decays, double world_radius_um,
                int n_threads) {
   DecayTransportOptions options{root, density_g_per_cm3, straggling};
-  options.lost = lost_to_cell ? LostDaughters::to_cell : LostDaughters::leave;
+  options.lost = static_cast<LostDaughters>(lost);
   options.electron_mode = detailed ? ElectronMode::detailed : ElectronMode::condensed;
   for (const auto emission : transported) {
     options.transported.at(static_cast<std::size_t>(emission)) = true;
@@ -214,9 +214,9 @@ void register_monte_carlo(py::module_& transport) {
           py::arg("emission"));
   py::class_<Call>(transport, "DecayTransportCall")
       .def(py::init(&make_call), py::arg("root"), py::arg("density_g_per_cm3"),
-           py::arg("straggling"), py::arg("lost_to_cell"), py::arg("detailed"),
-           py::arg("transported"), py::arg("kept"), py::arg("medium_decays"),
-           py::arg("world_radius_um"), py::arg("n_threads"));
+           py::arg("straggling"), py::arg("lost"), py::arg("detailed"), py::arg("transported"),
+           py::arg("kept"), py::arg("medium_decays"), py::arg("world_radius_um"),
+           py::arg("n_threads"));
   transport.def("decay_realization", &bound_decay_realization, py::arg("scene"), py::arg("decays"),
                 py::arg("call"), py::arg("time_integrated_activity"), py::arg("count_index"),
                 py::arg("first_history"), py::arg("begin"), py::arg("end"));

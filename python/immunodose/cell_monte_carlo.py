@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 import numpy as np
 
 from immunodose import _core
-from immunodose.cells.checks import as_numbers, require_radius, require_scalar_radii
+from immunodose.cells.checks import (
+    as_numbers,
+    require_distances,
+    require_radius,
+    require_scalar_radii,
+)
 from immunodose.data.nuclides import emissions, nuclide_label
 from immunodose.emission_kernels import ELECTRON_CUTOFF_KEV
-from immunodose.errors import GeometryError, InputError, ValidityWarning, did_you_mean
-from immunodose.physics import require_density
+from immunodose.errors import InputError, ValidityWarning, did_you_mean
+from immunodose.physics import TOLERATED_BELOW, require_density
 from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike, random_root
 from immunodose.schema import build
@@ -87,6 +92,7 @@ def refuse_monte_carlo_options(options: Mapping[str, object], physics: str | Non
 
 
 def _refuse_unknown(options: Mapping[str, object]) -> None:
+    """Raise TypeError for a keyword that no model knows, as Python does."""
     allowed = MonteCarloOptions.__annotations__
     for name in options:
         if name not in allowed:
@@ -103,10 +109,12 @@ class _Shape:
 
     @property
     def axes(self) -> tuple[tuple[float, float, float], ...]:
+        """What the core takes: semi-axes of the cell and of the nucleus, and the offset."""
         return self.cell, self.nucleus, self.offset
 
     @property
     def is_sphere(self) -> bool:
+        """Whether cell and nucleus are concentric spheres."""
         return len(set(self.cell)) == 1 and len(set(self.nucleus)) == 1 and not any(self.offset)
 
 
@@ -122,10 +130,12 @@ class _Class:
 
     @property
     def total_yield(self) -> float:
+        """Particles per decay that are transported."""
         return float(self.yields.sum())
 
     @property
     def emitted_keV(self) -> float:
+        """Energy per decay, whether transported or not."""
         return float(np.sum(self.energy_keV * self.yields)) + self.not_scored_keV
 
 
@@ -159,10 +169,18 @@ def monte_carlo_s_values(
     density = require_density(density_g_per_cm3, allow_unusual=allow_unusual)
     target = _shape(radii_um, options, allow_unusual)
     source = _source_shape(source_radii_um, target, allow_unusual)
-    distance = _distances(distance_um, source, target)
+    # Along x, where both cells are widest: the plane between them touches each at one point.
+    distance = require_distances(
+        distance_um,
+        touching_um=source.cell[0] + target.cell[0],
+        same_cell=source == target,
+        extents="their semi-axes along x",
+    )
     run = _run(options)
     table = emissions(nuclide, chain=chain, retention=retention)
     classes = _classes(table)
+    below = _fraction_below_cutoff(classes)
+    _warn_of_slow_electrons(below, nuclide_label(table))
     ascending, position = np.unique(distance, return_inverse=True)
     deposited, balance = _histories(source, target, membrane_um, ascending, classes, run, density)
     per_emission = deposited[:, :, :, position] * (N_BATCHES / run.n_histories)
@@ -180,7 +198,8 @@ def monte_carlo_s_values(
             "emission": list(EMISSIONS),
         },
         attrs={
-            **_attrs(table, density, run, classes),
+            **_attrs(table, density, run),
+            "electron_energy_fraction_below_cutoff": below,
             "membrane_thickness_nm": membrane_um * NM_PER_UM,
             **_shape_attrs("", target),
             **_shape_attrs("source_", source),
@@ -268,6 +287,7 @@ def _energy_variables(
     balance_keV: FloatArray,  # (source, class, batch, 3), per emission
     classes: Sequence[_Class],
 ) -> dict[str, tuple[tuple[str, ...], FloatArray]]:
+    """Emitted, not scored and escaped energy (keV per decay) of each emission class."""
     names = ("energy_per_decay", "energy_not_scored", "energy_escaped", "energy_escaped_stderr")
     rows = {name: np.zeros(len(EMISSIONS)) for name in names}
     rows["energy_escaped_stderr"][:] = np.nan
@@ -297,6 +317,11 @@ def _classes(table: xr.Dataset) -> list[_Class]:
         within = own & (energy <= highest)
         beyond_keV = float(np.sum((energy * yields)[own & ~within]))
         total_keV = float(np.sum((energy * yields)[own]))
+        if not within.any():
+            raise InputError(
+                f"all {emission} energies of {nuclide_label(table)} lie above {highest:g} keV, the "
+                "end of the transport model. Give physics='kernel', or remove these lines."
+            )
         if beyond_keV > _TOLERATED_SHARE * total_keV:
             warnings.warn(
                 f"{beyond_keV / total_keV:.2g} of the {emission} energy of "
@@ -305,11 +330,6 @@ def _classes(table: xr.Dataset) -> list[_Class]:
                 ValidityWarning,
                 stacklevel=4,
             )
-        if not within.any():
-            raise InputError(
-                f"all {emission} energies of {nuclide_label(table)} lie above {highest:g} keV, the "
-                "end of the transport model."
-            )
         low_keV = float(np.sum((energy * yields)[within & (energy < ELECTRON_CUTOFF_KEV)]))
         classes.append(_Class(emission, energy[within], yields[within], beyond_keV, low_keV))
     if not classes:
@@ -317,13 +337,35 @@ def _classes(table: xr.Dataset) -> list[_Class]:
     return classes
 
 
+def _fraction_below_cutoff(classes: Sequence[_Class]) -> float:
+    """Share of the electron energy that is absorbed at the decay."""
+    electrons = [c for c in classes if _KIND[c.emission] == _ELECTRON]
+    total_keV = sum(c.emitted_keV for c in electrons)
+    return sum(c.below_cutoff_keV for c in electrons) / total_keV if total_keV > 0.0 else 0.0
+
+
+def _warn_of_slow_electrons(share: float, label: str) -> None:
+    """Warn as the deterministic models do of electrons below their tables."""
+    if share > TOLERATED_BELOW:
+        warnings.warn(
+            f"{share:.0%} of the electron energy of {label} comes with electrons below "
+            f"{1e3 * ELECTRON_CUTOFF_KEV:g} eV, the cut-off of physics='monte_carlo', which "
+            "absorbs them at the decay. Doses to whole nuclei and cells are little affected, those "
+            "across a membrane and within 0.1 um of the decay are.",
+            ValidityWarning,
+            stacklevel=4,
+        )
+
+
 def _flag(name: str, value: object) -> bool:
+    """Return a bool argument, or raise InputError."""
     if not isinstance(value, (bool, np.bool_)):
         raise InputError(f"invalid {name}={value!r} (allowed: True or False).")
     return bool(value)
 
 
 def _run(options: MonteCarloOptions) -> _Run:
+    """Check what does not depend on the cell, and fill in the defaults."""
     asked = options.get("n_histories", DEFAULT_HISTORIES)
     whole = isinstance(asked, (int, np.integer)) and not isinstance(asked, bool)
     if not whole or not N_BATCHES <= int(asked) <= 10**12:
@@ -353,6 +395,7 @@ def _run(options: MonteCarloOptions) -> _Run:
 def _shape(
     radii_um: tuple[float | None, float | None], options: MonteCarloOptions, allow_unusual: bool
 ) -> _Shape:
+    """Shape of the target cell, from radii or semi-axes."""
     names = ("cell", "nucleus")
     given = (options.get("cell_semi_axes_um"), options.get("nucleus_semi_axes_um"))
     axes = [
@@ -368,6 +411,7 @@ def _semi_axes(
     semi_axes_um: Sequence[float] | None,
     allow_unusual: bool,
 ) -> tuple[float, float, float]:
+    """Semi-axes (um) of a cell or nucleus, given one way or the other."""
     if (radius_um is None) == (semi_axes_um is None):
         raise InputError(
             f"give either {name}_radius_um or {name}_semi_axes_um "
@@ -417,32 +461,8 @@ def _source_shape(
     return _Shape((cell,) * 3, (nucleus,) * 3, target.offset)
 
 
-def _distances(distance_um: FloatLike, source: _Shape, target: _Shape) -> FloatArray:
-    distance = np.atleast_1d(as_numbers("distance_um", distance_um))
-    if distance.ndim != 1 or distance.size == 0:
-        raise InputError(f"distance_um must be a number or one-dimensional (got {distance.shape}).")
-    bad = ~np.isfinite(distance) | (distance < 0.0)
-    if bad.any():
-        index = int(np.flatnonzero(bad)[0])
-        raise InputError(f"distance_um[{index}]={distance[index]} (allowed: finite, >= 0).")
-    if np.any(distance == 0.0) and source != target:
-        raise InputError(
-            "distance_um=0 is the self-dose, which has one cell: leave out source_cell_radius_um "
-            "and source_nucleus_radius_um, or give distances between cells only."
-        )
-    # Along x, where both cells are widest: the plane between them touches each at one point.
-    touching = source.cell[0] + target.cell[0]
-    overlap = (distance > 0.0) & (distance < touching * (1.0 - 1e-9))
-    if overlap.any():
-        index = int(np.flatnonzero(overlap)[0])
-        raise GeometryError(
-            f"the cells overlap at distance_um[{index}]={distance[index]:g} um (their semi-axes "
-            f"along x sum to {touching:g} um). Give 0 for the self-dose or at least that."
-        )
-    return distance
-
-
 def _shape_attrs(prefix: str, shape: _Shape) -> dict[str, Any]:
+    """Attributes that state a shape."""
     return {
         f"{prefix}cell_semi_axes_um": list(shape.cell),
         f"{prefix}nucleus_semi_axes_um": list(shape.nucleus),
@@ -450,12 +470,8 @@ def _shape_attrs(prefix: str, shape: _Shape) -> dict[str, Any]:
     }
 
 
-def _attrs(
-    table: xr.Dataset, density: float, run: _Run, classes: Sequence[_Class]
-) -> dict[str, object]:
-    electrons = [c for c in classes if _KIND[c.emission] == _ELECTRON]
-    total_keV = sum(c.emitted_keV for c in electrons)
-    below_keV = sum(c.below_cutoff_keV for c in electrons)
+def _attrs(table: xr.Dataset, density: float, run: _Run) -> dict[str, object]:
+    """Attributes that state source, model and settings."""
     kept = ("progeny_energy_left_out_keV", "progeny_energy_left_out_share")
     return base_attrs(
         nuclide=nuclide_label(table),
@@ -464,7 +480,6 @@ def _attrs(
         density_g_per_cm3=density,
         electron_mode=run.electron_mode,
         electron_cutoff_keV=ELECTRON_CUTOFF_KEV,
-        electron_energy_fraction_below_cutoff=below_keV / total_keV if total_keV > 0.0 else 0.0,
         alpha_straggling=int(run.alpha_straggling),
         world_radius_um=run.world_radius_um,
         n_histories=run.n_histories,

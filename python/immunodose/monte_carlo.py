@@ -22,7 +22,7 @@ from immunodose.emission_kernels import electron_fraction_below_cutoff
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.physics import require_density
 from immunodose.population_inputs import Agent, agents_of
-from immunodose.population_options import MonteCarloOptions
+from immunodose.population_options import LOST_DAUGHTERS, MonteCarloOptions
 from immunodose.provenance import base_attrs
 from immunodose.rng import random_root
 from immunodose.schema import data_array
@@ -45,6 +45,9 @@ DEFAULT_HISTORIES_PER_BATCH = 3200
 # interact in it.
 PHOTON_MARGIN_UM = 1000.0
 _ELECTRONS = ("beta", "auger_ce")
+# Share of the world that must be medium for daughters to be moved there: places are drawn until
+# one lies outside of the cells, so this many draws are the reciprocal.
+_LEAST_MEDIUM = 1e-3
 _COUNT_COMPARTMENTS = 3
 # The CSDA range is the longest path of an electron but for straggling (docs/theory/electrons.md).
 _ELECTRON_REACH_FACTOR = 1.25
@@ -153,17 +156,26 @@ def _world(
     decays: _core.transport.DecaySampler,
     classes: Sequence[str],
     scene: _Scene,
-    margin_um: float | None,
+    options: MonteCarloOptions,
 ) -> tuple[float, float]:
     """Radius (um) of the ball of water around the cells, and the decays in its medium."""
+    margin_um = options.medium_margin_um
+    to_medium = options.lost_daughters == "medium" and source.retention is not None
     if margin_um is None:
-        margin_um = 0.0 if source.medium_per_um3 == 0.0 else _reach_um(decays, classes, scene)
+        active = source.medium_per_um3 > 0.0 or to_medium
+        margin_um = _reach_um(decays, classes, scene) if active else 0.0
         if "photon" in classes or any(name in classes for name in _ELECTRONS):
             margin_um = max(margin_um, PHOTON_MARGIN_UM)
     elif not (np.isfinite(margin_um) and margin_um >= 0.0):
         raise InputError(f"invalid medium_margin_um={margin_um!r} (allowed: finite, >= 0).")
     radius = scene.core.bounding_radius_um() + float(margin_um)
-    volume = 4.0 / 3.0 * np.pi * radius**3 - scene.volume_um3
+    ball = 4.0 / 3.0 * np.pi * radius**3
+    volume = ball - scene.volume_um3
+    if to_medium and volume < _LEAST_MEDIUM * ball:
+        raise InputError(
+            f"lost_daughters='medium' needs a medium, but the cells fill their world (a ball of "
+            f"{radius:g} um). Give medium_margin_um > 0."
+        )
     return radius, source.medium_per_um3 * volume
 
 
@@ -217,12 +229,12 @@ class Run:
         options = self.options
         decays = decay_sampler(source.nuclide, retention=source.retention)
         classes = _classes(decays, options.emissions)
-        radius, medium = _world(source, decays, classes, self.scene, options.medium_margin_um)
+        radius, medium = _world(source, decays, classes, self.scene, options)
         call = _core.transport.DecayTransportCall(
             root=self.root,
             density_g_per_cm3=self.scene.density_g_per_cm3,
             straggling=bool(options.straggling),
-            lost_to_cell=options.lost_daughters == "cell",
+            lost=LOST_DAUGHTERS.index(options.lost_daughters),
             detailed=options.electron_mode == "detailed",
             transported=[EMISSIONS.index(name) for name in classes],
             kept=[name in self.kept for name in ("target", "emission", "origin")],

@@ -42,7 +42,7 @@ _PLAUSIBLE_G_PER_CM3 = (0.2, 3.0)
 _MAKERS: dict[Physics, KernelMaker] = {"kernel": transported_kernel, "mird": mird_kernel}
 _ELECTRONS: tuple[Emission, ...] = ("beta", "auger_ce")
 # Shares of the electron energy outside the tables of a model that pass without a warning.
-_TOLERATED_BELOW = 0.05
+TOLERATED_BELOW = 0.05
 _TOLERATED_ABOVE = 0.01
 _NOTES: dict[Physics, str] = {
     "kernel": (
@@ -196,7 +196,7 @@ def _model(table: xr.Dataset, physics: Physics, density_g_per_cm3: float) -> Phy
 def warn_of_electrons(model: PhysicsModel) -> None:
     """Warn if much of the electron energy lies outside the tables of the model."""
     low = model.low_electron_fraction
-    if low > _TOLERATED_BELOW:
+    if low > TOLERATED_BELOW:
         why = (
             "where the range-energy relation of physics='mird' is a convention and tracks (under "
             "40 nm) are not straight"
@@ -319,6 +319,8 @@ def _radii(radius_um: FloatLike | None, model: PhysicsModel) -> FloatArray:
     if given.dtype.kind not in "fiu":
         raise InputError(f"radius_um must hold real numbers in um (got dtype {given.dtype}).")
     radius = np.atleast_1d(given.astype(np.float64))
+    if radius.size == 0:
+        raise InputError("radius_um is empty. Give at least one radius, or None for the bin edges.")
     bad = ~np.isfinite(radius) | (radius <= 0.0)
     if bad.any():
         index = int(np.flatnonzero(bad)[0])

@@ -144,8 +144,9 @@ def absorbed_dose(
     straggling
         Whether the energy loss of alphas fluctuates.
     lost_daughters
-        Daughters that are not retained "leave" the population with all their progeny, or move to
-        a random place in the same "cell".
+        Daughters that are not retained "leave" the population with all their progeny, move to a
+        random place in the same "cell", or in the "medium" (uniform in the water around the cells:
+        the share that comes back to them falls with `medium_margin_um`).
     emissions
         Classes to transport, any of alpha, recoil, beta, auger_ce, photon; None takes all. The
         energy of the others is stated in ``energy_account``.

@@ -14,7 +14,8 @@ from immunodose.rng import RngLike
 from immunodose.typing import EMISSIONS
 
 ELECTRON_MODES = ("condensed", "detailed")
-LOST_DAUGHTERS = ("leave", "cell")
+# The order of the core's LostDaughters.
+LOST_DAUGHTERS = ("leave", "cell", "medium")
 
 # In the attributes of a result, what None stands for.
 _ALL = "all"

@@ -17,7 +17,7 @@ from immunodose.cell_monte_carlo import (
     offset_vector_um,
     refuse_monte_carlo_options,
 )
-from immunodose.cells.checks import as_numbers, require_scalar_radii
+from immunodose.cells.checks import as_numbers, require_distances, require_scalar_radii
 from immunodose.emission_kernels import RadialKernel
 from immunodose.errors import GeometryError, InputError, UnitError
 from immunodose.physics import (
@@ -334,7 +334,12 @@ def _s_values(
         for own, radius in zip(radii_um, source_radii_um, strict=True)
     ]
     source = _cell((given[0], given[1]), membrane_um, allow_unusual)
-    distance = _distances(distance_um, source, target)
+    distance = require_distances(
+        distance_um,
+        touching_um=source.cell_radius_um + target.cell_radius_um,
+        same_cell=source == target,
+        extents="the radii",
+    )
     offset_um = math.hypot(*nucleus_offset_um)
     if offset_um >= _SHORTEST_OFFSET_UM:
         source = target = _displaced(target, offset_um, distance, model.physics)
@@ -442,27 +447,3 @@ def _cell(radii_um: tuple[float, float], membrane_um: float, allow_unusual: bool
             f"({cell_radius:g} um less {membrane_um * NM_PER_UM:g} nm). Give a smaller nucleus."
         )
     return _Cell(cell_radius, nucleus_radius, membrane_um)
-
-
-def _distances(distance_um: FloatLike, source: _Cell, target: _Cell) -> FloatArray:
-    distance = np.atleast_1d(as_numbers("distance_um", distance_um))
-    if distance.ndim != 1:
-        raise InputError(f"distance_um must be a number or one-dimensional (got {distance.shape}).")
-    bad = ~np.isfinite(distance) | (distance < 0.0)
-    if bad.any():
-        index = int(np.flatnonzero(bad)[0])
-        raise InputError(f"distance_um[{index}]={distance[index]} (allowed: finite, >= 0).")
-    if np.any(distance == 0.0) and (source != target):
-        raise InputError(
-            "distance_um=0 is the self-dose, which has one cell: leave out source_cell_radius_um "
-            "and source_nucleus_radius_um, or give distances between cells only."
-        )
-    touching = source.cell_radius_um + target.cell_radius_um
-    overlap = (distance > 0.0) & (distance < touching * (1.0 - 1e-9))
-    if overlap.any():
-        index = int(np.flatnonzero(overlap)[0])
-        raise GeometryError(
-            f"the cells overlap at distance_um[{index}]={distance[index]:g} um (the radii sum to "
-            f"{touching:g} um). Give 0 for the self-dose or at least {touching:g} um."
-        )
-    return distance

@@ -7,6 +7,7 @@ the errors come from 32 batches (fixed streams, so that a failure is a fault).
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -182,6 +183,37 @@ def test_lost_daughters_leave_or_move(kept: float) -> None:
         .sel(target="nucleus", emission="alpha").sum()
     )  # fmt: skip
     assert dose[1] - dose[0] == pytest.approx(added, rel=0.05)
+
+
+def test_daughters_lost_to_the_medium_are_a_source_in_it() -> None:
+    """225Ac in nuclei, all 221Fr to the medium, against as much 221Fr in the medium; 8 streams."""
+    cells = imd.cells.spheroid(
+        radius_um=32.0, cell_radius_um=6.5, nucleus_radius_um=4.5, packing_fraction=0.3, rng=3
+    )
+    n_cells, n = cells.sizes["cell"], 24_000
+    labeled = imd.label(
+        cells, "Ac-225", decays_per_cell=10.0, localization={"nucleus": 1.0},
+        retention={"Fr-221": 0.0},
+    )  # fmt: skip
+    streams = [{"rng": k, "n_histories": n, "medium_margin_um": 30.0} for k in range(8)]
+    world = json.loads(transport(labeled, **streams[0]).attrs["world"])["Ac-225"]["radius_um"]
+    volume = 4.0 / 3.0 * math.pi * (world**3 - n_cells * 6.5**3)
+    medium = imd.label(
+        cells, "Fr-221", decays_per_cell=0.0, medium_decays_per_um3=10.0 * n_cells / volume
+    )
+
+    def in_cells(source: xr.Dataset, **options: Any) -> FloatArray:
+        accounts = [transport(source, **stream, **options)["energy_account"] for stream in streams]
+        for account in accounts:
+            alphas = account.sel(emission="alpha")
+            fates = alphas.sel(fate=["cells", "medium", "escaped", "left", "not_transported"])
+            np.testing.assert_allclose(fates.sum(), alphas.sel(fate="emitted"), rtol=1e-9)
+            if options.get("lost_daughters") == "medium":
+                assert float(account.sel(fate="left").sum()) == 0.0
+        return np.array([float(a.sel(fate="cells", emission="alpha")) for a in accounts])
+
+    moved = in_cells(labeled, lost_daughters="medium") - in_cells(labeled, lost_daughters="leave")
+    agree(moved, in_cells(medium), resolve=0.05)
 
 
 def test_mean_chord_and_share_of_tracks_inside() -> None:

@@ -18,7 +18,7 @@ from tests.reference.single_cell import Cell
 
 import immunodose as imd
 from immunodose import _core, schema
-from immunodose.errors import GeometryError, InputError, UnitError
+from immunodose.errors import GeometryError, InputError, UnitError, ValidityWarning
 from immunodose.typing import FloatArray
 
 ROUND: dict[str, Any] = {"cell_radius_um": 5.0, "nucleus_radius_um": 3.0}
@@ -195,13 +195,36 @@ def test_electron_modes_agree(energy_keV: float) -> None:
 
 
 def test_an_electron_below_the_cut_off_stays_where_it_is() -> None:
-    ds = imd.s_values_electron(0.04, **MONTE_CARLO)
+    with pytest.warns(ValidityWarning, match="100% of the electron energy .* below 50 eV"):
+        ds = imd.s_values_electron(0.04, **MONTE_CARLO)
     mass_ng = 4.0 / 3.0 * np.pi * 27.0 * 1e-3
     own = ds.s_value.sel(target="nucleus", source="nucleus", emission="auger_ce", distance=0.0)
     np.testing.assert_allclose(own, 0.04 * 1.602176634e-4 / mass_ng, rtol=1e-12)
     assert float(ds.s_value.sel(target="nucleus", source="cytoplasm").sum()) == 0.0
     assert ds.attrs["electron_energy_fraction_below_cutoff"] == 1.0
     assert np.isnan(ds.s_value_stderr.sel(target="nucleus", source="nucleus")).all()
+
+
+def lines(*energy_keV: float) -> xr.Dataset:
+    """Electrons of these energies, one each per decay."""
+    table = imd.emissions("I-125").isel(line=[0] * len(energy_keV))
+    table["emission"] = ("line", ["auger_ce"] * len(energy_keV))
+    table["energy"] = ("line", list(energy_keV))
+    table["yield_per_decay"] = ("line", [1.0] * len(energy_keV))
+    return table
+
+
+def test_five_percent_below_the_cut_off_pass_without_a_warning() -> None:
+    few = {**MONTE_CARLO, "n_histories": 64}
+    ds = imd.s_values(lines(0.04, 0.77), **few)  # 4.9 %
+    assert ds.attrs["electron_energy_fraction_below_cutoff"] == pytest.approx(0.04 / 0.81)
+    with pytest.warns(ValidityWarning, match="5% of the electron energy"):
+        imd.s_values(lines(0.04, 0.75), **few)
+
+
+def test_what_lies_above_the_transport_alone_is_one_error_without_a_warning() -> None:
+    with pytest.raises(InputError, match=r"all auger_ce energies .*physics='kernel'"):
+        imd.s_values(lines(3100.0), **MONTE_CARLO)  # a warning would be an error
 
 
 def test_recoils_stay_where_they_are() -> None:
@@ -339,7 +362,7 @@ def test_the_same_rng_gives_the_same_bits_and_another_does_not() -> None:
         ({"world_radius_um": 0.0}, InputError, "world_radius_um=0"),
         ({"distance_um": 9.0}, GeometryError, "overlap at distance_um"),
         ({"distance_um": -1.0}, InputError, r"distance_um\[0\]=-1"),
-        ({"distance_um": []}, InputError, "one-dimensional"),
+        ({"distance_um": []}, InputError, "distance_um is empty"),
         ({"source_cell_radius_um": 6.0}, InputError, "self-dose, which has one cell"),
         ({"membrane_thickness_nm": 5000.0}, UnitError, "exceeds 1000 nm"),
         ({"n_history": 100}, TypeError, "unexpected.*Did you mean 'n_histories'"),

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
 
+import immunodose as imd
 from immunodose import schema
 from immunodose.data.nuclides import emissions, emissions_from_csv, nuclide_label
-from immunodose.errors import FileError, InputError
+from immunodose.errors import FileError, InputError, ValidityWarning
 
 GOOD = """# my spectrum
 energy_keV, yield_per_decay, emission, continuous, nuclide
@@ -71,6 +73,11 @@ HEADER = "energy_keV,yield_per_decay,emission\n"
         (HEADER + ",1,beta\n", "row 2: energy_keV = ''"),
         (HEADER + "1,1,betta\n", "row 2: emission = 'betta'.*Did you mean 'beta'"),
         (HEADER + "1,1\n", "row 2: 2 cells"),
+        (HEADER + "5,1,beta\n5.8e6,1,alpha\n", "row 3: .*above the alpha model.*keV, not eV"),
+        (HEADER + "11801,1,alpha\n", "row 2: energy_keV = 11801 .*at most 11800 keV"),
+        (HEADER + "20001,1,auger_ce\n", "row 2: .*at most 20000 keV"),
+        (HEADER + "20001,1,beta\n", "row 2: .*at most 20000 keV"),
+        (HEADER + "10001,1,photon\n", "row 2: .*at most 10000 keV"),
         (HEADER + "1,0,beta\n", "every yield_per_decay is 0"),
         (HEADER.replace("\n", ",continuous\n") + "1,1,beta,2\n", "row 2: continuous = '2'"),
     ],
@@ -107,6 +114,33 @@ def test_chains_branches_and_discrete_lines_are_no_malformed_spectra(tmp_path: P
     assert emissions_from_csv(write(tmp_path, SPECTRUM + text)).sizes["line"] == 7
     merged = "5,1.0,beta,1,\n9,1.0,beta,1,\n5800,4.0,alpha,0,\n"
     assert emissions_from_csv(write(tmp_path, SPECTRUM + merged)).sizes["line"] == 3
+
+
+@pytest.mark.parametrize("emission", ["auger_ce", "photon", "recoil"])
+def test_many_particles_per_decay_are_warned_of(tmp_path: Path, emission: str) -> None:
+    for nuclide, many in (("I-125", 100.0), ("", 200.0)):
+        for factor in (0.5, 0.51):
+            text = "".join(f"{k},{many * factor},{emission},0,{nuclide}\n" for k in (1, 2))
+            file = write(tmp_path, SPECTRUM + text)
+            if factor == 0.5:
+                emissions_from_csv(file)
+                continue
+            with pytest.warns(ValidityWarning, match=f"{emission} rows .*percent, or counts"):
+                emissions_from_csv(file)
+
+
+@pytest.mark.parametrize(
+    ("energy_keV", "emission"),
+    [(11800, "alpha"), (20000, "beta"), (20000, "auger_ce"), (10000, "photon")],
+)
+def test_the_highest_energies_pass_the_kernels(
+    tmp_path: Path, energy_keV: float, emission: str
+) -> None:
+    table = emissions_from_csv(write(tmp_path, HEADER + f"{energy_keV},1,{emission}\n"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ValidityWarning)  # electrons above 3000 keV are scaled
+        s = imd.s_values(table, cell_radius_um=7.0, nucleus_radius_um=5.0)
+    assert float(s["s_value"].sum()) > 0.0
 
 
 def test_unreadable_files(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def scene_of(cells: xr.Dataset) -> _core.transport.SphereScene:
 
 def test_a_history_can_be_run_alone(cells: xr.Dataset) -> None:
     call = _core.transport.DecayTransportCall(
-        root=5, density_g_per_cm3=1.0, straggling=True, lost_to_cell=False, detailed=False,
+        root=5, density_g_per_cm3=1.0, straggling=True, lost=0, detailed=False,
         transported=[EMISSIONS.index(name) for name in ALPHAS], kept=(True, True, True),
         medium_decays=0.0, world_radius_um=100.0, n_threads=1,
     )  # fmt: skip
@@ -244,6 +244,20 @@ def test_bad_arguments(cells: xr.Dataset, options: dict[str, Any], message: str)
         given["physics"] = "mird"
     with pytest.raises(InputError, match=message):
         imd.absorbed_dose(cells, **given)
+
+
+def test_daughters_need_a_medium_to_move_to() -> None:
+    alone = imd.cells.lattice(
+        shape=(1, 1, 1), spacing_um=14.0, cell_radius_um=7.0, nucleus_radius_um=5.0
+    )
+    labeled = imd.label(alone, "Ac-225", decays_per_cell=1.0, retention={"Fr-221": 0.5})
+    to_medium: dict[str, Any] = {
+        "method": "monte_carlo", "realization": True, "emissions": ("alpha",),
+        "lost_daughters": "medium", "rng": 1,
+    }  # fmt: skip
+    with pytest.raises(InputError, match=r"needs a medium.*Give medium_margin_um > 0"):
+        imd.absorbed_dose(labeled, **to_medium, medium_margin_um=0.0)
+    imd.absorbed_dose(labeled, **to_medium)  # by default it is as wide as alphas get
 
 
 def test_a_nucleus_in_the_membrane_is_refused() -> None:

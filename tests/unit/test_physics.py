@@ -289,6 +289,7 @@ def test_point_kernel_of_a_spectrum_equals_that_of_its_nuclide() -> None:
         ({"radius_um": [1.0, np.nan]}, InputError, r"radius_um\[1\]=nan"),
         ({"radius_um": [0.0, 1.0]}, InputError, r"radius_um\[0\]=0"),
         ({"radius_um": [2.0, 1.0]}, InputError, "strictly ascending"),
+        ({"radius_um": []}, InputError, "radius_um is empty"),
         ({"radius_um": [[1.0, 2.0]]}, InputError, "one-dimensional"),
         ({"radius_um": "10 um"}, InputError, "radius_um must hold real numbers"),
         ({"density_g_per_cm3": "water"}, InputError, "density_g_per_cm3='water'"),

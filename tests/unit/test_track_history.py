@@ -56,8 +56,9 @@ def region_mass_ng(membrane_um: float) -> np.ndarray:
         {"electron_mode": "detailed"},
         {"membrane_thickness_nm": 0.0, "straggling": False},
         {"emissions": ("alpha", "beta"), "lost_daughters": "leave"},
+        {"lost_daughters": "medium", "medium_margin_um": 3.0},
     ],
-    ids=["condensed", "detailed", "surface", "some_classes"],
+    ids=["condensed", "detailed", "surface", "some_classes", "to_medium"],
 )
 def test_the_histories_together_are_the_realization(arguments: dict[str, object]) -> None:
     dose = realization(**arguments)

@@ -214,6 +214,7 @@ def test_source_cell_may_differ() -> None:
         ({"distance_um": [0.0, np.nan]}, InputError, r"distance_um\[1\]=nan"),
         ({"distance_um": "20 um"}, InputError, "distance_um must hold real numbers"),
         ({"distance_um": -1.0}, InputError, r"distance_um\[0\]=-1"),
+        ({"distance_um": []}, InputError, "distance_um is empty"),
         ({"distance_um": [[20.0]]}, InputError, "one-dimensional"),
         ({"nucleus_radius_um": 6.0}, GeometryError, "nucleus_radius_um=6 exceeds"),
         ({"cell_radius_um": 5000.0, "nucleus_radius_um": 3000.0}, UnitError, "5000 nm are 5 um"),

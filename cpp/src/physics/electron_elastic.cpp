@@ -123,7 +123,7 @@ double ElasticScattering::square_transport() const {
 }
 
 ElasticScattering elastic_scattering(double energy_keV) {
-  constexpr double molecules_per_um3 = 6.02214076e23 / 18.01528 * 1e-12;
+  constexpr double molecules_per_um3 = constants::water_molecules_per_um3;
   const double position = std::log(energy_keV / first_energy_keV) / std::log(energy_ratio);
   ElasticScattering scattering;
   const double beta2 = electron_beta_squared(energy_keV);

@@ -71,12 +71,10 @@ double moller_ratio(double energy_keV, double loss_keV) {
 }
 
 double collision_strength_keV_per_um(double energy_keV) {
-  // 2 pi r_e^2 m c^2 N / beta^2; N = 3.3428e10 molecules per um3 of water of 1 g/cm3
-  // [Avogadro 6.02214076e23, M = 18.01528 g/mol; r_e = 2.8179403262e-9 um, CODATA 2018].
-  constexpr double radius_um = 2.8179403262e-9;
-  constexpr double molecules_per_um3 = 6.02214076e23 / 18.01528 * 1e-12;
+  // 2 pi r_e^2 m c^2 N / beta^2 for water of 1 g/cm3.
+  constexpr double radius_um = constants::electron_radius_um;
   return 2.0 * constants::pi * radius_um * radius_um * electron_rest_energy_keV *
-         molecules_per_um3 / electron_beta_squared(energy_keV);
+         constants::water_molecules_per_um3 / electron_beta_squared(energy_keV);
 }
 
 LossGrid::LossGrid() {

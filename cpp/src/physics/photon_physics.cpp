@@ -12,10 +12,9 @@ namespace {
 
 constexpr double pi = constants::pi;
 constexpr double rest_keV = constants::electron_rest_energy_keV;
-constexpr double fine_structure = 1.0 / 137.035999084;                      // CODATA 2018
-constexpr double avogadro_per_mol = 6.02214076e23;                          // SI 2019, exact
-constexpr double radius_squared_cm2 = 2.8179403262e-13 * 2.8179403262e-13;  // CODATA 2018
-constexpr double electrons_per_g = 0.55508 * avogadro_per_mol;              // Z/A of water, ICRU 90
+constexpr double fine_structure = 1.0 / constants::inverse_fine_structure;
+constexpr double radius_squared_cm2 = constants::electron_radius_cm * constants::electron_radius_cm;
+constexpr double electrons_per_g = 0.55508 * constants::avogadro_per_mol;  // Z/A of water, ICRU 90
 // Sum of the squared charges of H2O over its 10 electrons: the nuclei make pairs with Z^2.
 constexpr double charge_squared_per_electron = (8.0 * 8.0 + 2.0) / 10.0;
 constexpr double pair_scale_cm2_per_g = fine_structure * radius_squared_cm2 * electrons_per_g;

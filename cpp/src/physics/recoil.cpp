@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "immunodose/core/constants.hpp"
 #include "immunodose/core/error.hpp"
 #include "immunodose/core/quadrature.hpp"
 
@@ -35,7 +36,7 @@ void check(double energy_keV, int mass_number, int atomic_number) {
 double let(double energy_keV, double mass, double z, double density_g_per_cm3) {
   constexpr double hydrogen_u = 1.008, oxygen_u = 15.999;  // IUPAC 2021
   // Molecules per cm3 and g: N_A / 18.015 g/mol; 1e-15 eV/cm is 1e-22 keV/um.
-  constexpr double keV_per_um = 6.02214076e23 / (2.0 * hydrogen_u + oxygen_u) * 1e-22;
+  constexpr double keV_per_um = constants::avogadro_per_mol / (2.0 * hydrogen_u + oxygen_u) * 1e-22;
   return keV_per_um * density_g_per_cm3 *
          (2.0 * atom_stopping(energy_keV, z, mass, 1.0, hydrogen_u) +
           atom_stopping(energy_keV, z, mass, 8.0, oxygen_u));

@@ -108,8 +108,14 @@ class DecayTransport::Worker {
 
  private:
   void lose(Stream& stream) {
+    if (gone_) return;
+    if (options_.lost == LostDaughters::to_medium) {
+      place_ =
+          engine_.sample_place({-1, CellRegion::nucleus}, world_radius_um_, stream, position_um_);
+      return;
+    }
     // Outside of cells there is no cell to move in.
-    if (options_.lost == LostDaughters::leave || gone_ || place_.cell < 0) {
+    if (options_.lost == LostDaughters::leave || place_.cell < 0) {
       gone_ = true;
       return;
     }

@@ -147,7 +147,7 @@ class DecayTransportCall:
         root: int,
         density_g_per_cm3: float,
         straggling: bool,
-        lost_to_cell: bool,
+        lost: int,
         detailed: bool,
         transported: Sequence[int],
         kept: Sequence[bool],

@@ -129,6 +129,47 @@ def as_numbers(name: str, values: object) -> FloatArray:
     return array.astype(np.float64)
 
 
+def require_distances(
+    distance_um: object, *, touching_um: float, same_cell: bool, extents: str
+) -> FloatArray:
+    """Return center-to-center distances (um), 0 being the self-dose, or raise InputError.
+
+    Parameters
+    ----------
+    distance_um
+        A number, or one dimension with at least one.
+    touching_um
+        Distance at which source and target cell touch.
+    same_cell
+        Whether source and target are alike, so that a self-dose can be asked for.
+    extents
+        What sums to `touching_um`, for the message.
+    """
+    distance = np.atleast_1d(as_numbers("distance_um", distance_um))
+    if distance.ndim != 1:
+        raise InputError(f"distance_um must be a number or one-dimensional (got {distance.shape}).")
+    if distance.size == 0:
+        raise InputError("distance_um is empty. Give at least one distance; 0 is the self-dose.")
+    bad = ~np.isfinite(distance) | (distance < 0.0)
+    if bad.any():
+        index = int(np.flatnonzero(bad)[0])
+        raise InputError(f"distance_um[{index}]={distance[index]} (allowed: finite, >= 0).")
+    if np.any(distance == 0.0) and not same_cell:
+        raise InputError(
+            "distance_um=0 is the self-dose, which has one cell: leave out source_cell_radius_um "
+            "and source_nucleus_radius_um, or give distances between cells only."
+        )
+    # Rounding of 1e-9 is no overlap.
+    overlap = (distance > 0.0) & (distance < touching_um * (1.0 - 1e-9))
+    if overlap.any():
+        index = int(np.flatnonzero(overlap)[0])
+        raise GeometryError(
+            f"the cells overlap at distance_um[{index}]={distance[index]:g} um ({extents} sum to "
+            f"{touching_um:g} um). Give 0 for the self-dose or at least {touching_um:g} um."
+        )
+    return distance
+
+
 def require_population(
     x_um: FloatArray,
     y_um: FloatArray,

@@ -6,12 +6,13 @@ from __future__ import annotations
 import csv
 import difflib
 import math
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from immunodose.errors import FileError, InputError
+from immunodose.errors import FileError, InputError, ValidityWarning
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
 from immunodose.typing import EMISSIONS, FloatArray
@@ -28,6 +29,14 @@ _MOST_PER_DECAY = 1.0
 _YIELD_TOLERANCE = 0.005
 # Rows without a nuclide may be those of a whole chain: 238U has the most, 8 alphas and 6 betas.
 _MOST_PER_CHAIN = 8.0
+# Highest energies (keV) of the models behind "kernel": alphas whose straggled range stays within
+# the stopping powers (12000 keV), electrons that kernels can be scaled to, photons of the
+# cross-sections (docs/theory/physics.md, kernels.md, photons.md).
+_HIGHEST_KEV = {"alpha": 11_800.0, "beta": 20_000.0, "auger_ce": 20_000.0, "photon": 10_000.0}
+# Of all nuclides in ICRP 107, Es-250 emits most: 63 Auger and conversion electrons and 70 photons
+# per decay. Of chains that of U-235: 94 and 104. More points at percent, counts or a sum.
+_MANY_PER_DECAY = 100.0
+_MANY_PER_CHAIN = 200.0
 _TRUE_FALSE = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0, "": 0}
 
 Row = tuple[int, dict[str, str]]
@@ -59,7 +68,14 @@ def emissions_from_csv(path: str | os.PathLike[str], *, nuclide: str | None = No
     InputError
         For a missing or unknown column, an empty table, a negative or non-finite number, an
         unknown emission class, a continuous spectrum whose energies do not ascend; each names the
-        row. For alpha or beta yields that are not normalized (see Notes).
+        row. For alpha or beta yields that are not normalized (see Notes). For energies above 11800
+        keV (alpha), 20000 keV (electrons), 10000 keV (photon).
+
+    Warns
+    -----
+    ValidityWarning
+        For more than 100 Auger and conversion electrons, or photons, or recoils per decay of a
+        nuclide (200 of rows without one).
 
     Notes
     -----
@@ -83,6 +99,7 @@ def emissions_from_csv(path: str | os.PathLike[str], *, nuclide: str | None = No
     energy = np.array([_number(where, row, "energy_keV") for row in rows])
     yields = np.array([_number(where, row, "yield_per_decay") for row in rows])
     _check_energies(where, rows, energy, yields)
+    _check_highest(where, rows, energy)
     _check_order(where, rows, energy)
     _check_yields(where, rows, yields)
     named = [row["nuclide"] for _, row in rows if row.get("nuclide")]
@@ -180,6 +197,17 @@ def _check_energies(where: str, rows: list[Row], energy: object, yields: object)
         raise InputError(f"{where}: every yield_per_decay is 0 (nothing is emitted).")
 
 
+def _check_highest(where: str, rows: list[Row], energy: FloatArray) -> None:
+    for row, value in zip(rows, energy, strict=True):
+        emission = _emission(where, row)
+        highest = _HIGHEST_KEV.get(emission, math.inf)
+        if value > highest:
+            raise InputError(
+                f"{where}, row {row[0]}: energy_keV = {value:g} lies above the {emission} model "
+                f"(at most {highest:g} keV). Give keV, not eV, or remove the row."
+            )
+
+
 def _check_order(where: str, rows: list[Row], energy: FloatArray) -> None:
     """Raise if the continuous rows of a nuclide and class do not ascend."""
     last: dict[tuple[str, str], tuple[int, float]] = {}
@@ -211,6 +239,15 @@ def _check_yields(where: str, rows: list[Row], yields: FloatArray) -> None:
                 f"{where}: the {emission} rows of {nuclide or 'the chain'} are not normalized "
                 f"(yield_per_decay adds up to {total:g}; at most {most:g} per decay). Give yields "
                 "per decay and row, not per keV or in percent; column 'nuclide' names the emitter."
+            )
+        many = _MANY_PER_DECAY if nuclide else _MANY_PER_CHAIN
+        if emission not in ("alpha", "beta") and total > many:
+            warnings.warn(
+                f"{where}: the {emission} rows of {nuclide or 'the chain'} add up to {total:g} per "
+                f"decay (no nuclide or chain of ICRP 107 emits {many:g}). Are the yields in "
+                "percent, or counts?",
+                ValidityWarning,
+                stacklevel=3,
             )
 
 

@@ -19,7 +19,9 @@
 
 namespace immunodose {
 
-enum class LostDaughters { leave, to_cell };
+// Where a daughter that is not retained goes: out of the population, to a uniform point of the cell
+// that it is in, or to one of the medium (the world without its cells).
+enum class LostDaughters { leave = 0, to_cell = 1, to_medium = 2 };
 
 struct DecayTransportOptions {
   std::uint64_t root;
