@@ -230,6 +230,7 @@ def _histories(
         density_g_per_cm3=density,
         world_radius_um=run.world_radius_um,
         detailed=run.electron_mode == "detailed",
+        longest_step_um=np.inf,
         straggling=run.alpha_straggling,
         n_threads=run.n_threads,
     )

@@ -254,7 +254,7 @@ def core_run(kind: int, energy: list[float], n_threads: int) -> tuple[FloatArray
         source_axes_um=axes, target_axes_um=axes, membrane_um=0.01, distance_um=np.zeros(1),
         source_regions=[0, 2], emissions=[(kind, np.array(energy), np.ones(len(energy)))],
         n_batches=16, histories_per_batch=32, root=5, density_g_per_cm3=1.0, world_radius_um=2e4,
-        detailed=False, straggling=True, n_threads=n_threads,
+        detailed=False, longest_step_um=1.5, straggling=True, n_threads=n_threads,
     )  # fmt: skip
 
 

@@ -80,7 +80,10 @@ CondensedRates CondensedElectron::make_node(const ElectronPhysics& physics, std:
   const double turns = narrow_turns + wide * m.first;
   const double close =
       density * (spectrum.close.rate() - running_at(spectrum, spectrum.close.per_um, hard));
-  const double radiative = physics.rates(energy_keV).radiative;
+  // Tables are read below their last node.
+  const double below_last =
+      std::min(energy_keV, std::nextafter(ElectronPhysics::energies.last(), 0.0));
+  const double radiative = physics.rates(below_last).radiative;
   const double events = turns + close + radiative;
   node.narrow_share = narrow_turns / events;
   node.turn_share = turns / events;
@@ -89,7 +92,7 @@ CondensedRates CondensedElectron::make_node(const ElectronPhysics& physics, std:
                                   running_at(spectrum, spectrum.close.keV_per_um, hard));
   node.soft_straggling = density * (scale * spectrum.distant.keV2_per_um.back() +
                                     running_at(spectrum, spectrum.close.keV2_per_um, hard));
-  node.range_um = physics.csda_range_um(energy_keV);
+  node.range_um = physics.csda_range_um(below_last);
   event_rate_.push_back(events);
   whole_turn_.push_back(m.whole);
   return node;
@@ -107,17 +110,17 @@ void CondensedElectron::integrate() {
     if (grid.node(i - 1) < electron_min_energy_keV) continue;
     const double half = 0.5 * (grid.node(i) - grid.node(i - 1));
     now.path_um += half * (1.0 / now.soft_stopping + 1.0 / last.soft_stopping);
-    now.depth += half * (event_rate_[i] / now.soft_stopping +
-                         event_rate_[i - 1] / last.soft_stopping);
+    now.depth +=
+        half * (event_rate_[i] / now.soft_stopping + event_rate_[i - 1] / last.soft_stopping);
     const double step_um = now.range_um - last.range_um;
     const double turn = 0.5 * (whole_turn_[i] + whole_turn_[i - 1]) * step_um;
     const double kept = std::exp(-turn);
     const double forward_um = turn > 0.0 ? step_um * (1.0 - kept) / turn : step_um;
     // Energy of the last node moves by the whole step, that lost in it by half of it.
     const double energy = grid.node(i - 1);
-    penetration_um_[i] = (energy * (forward_um + kept * penetration_um_[i - 1]) +
-                          2.0 * half * 0.5 * forward_um) /
-                         grid.node(i);
+    penetration_um_[i] =
+        (energy * (forward_um + kept * penetration_um_[i - 1]) + 2.0 * half * 0.5 * forward_um) /
+        grid.node(i);
   }
 }
 
@@ -144,8 +147,7 @@ double CondensedElectron::energy_at_path_keV(double path_um) const {
                        [](double path, const CondensedRates& node) { return path < node.path_um; });
   const auto i = std::clamp<std::size_t>(static_cast<std::size_t>(beyond - nodes_.begin()), 1,
                                          nodes_.size() - 1);
-  const double t =
-      (path_um - nodes_[i - 1].path_um) / (nodes_[i].path_um - nodes_[i - 1].path_um);
+  const double t = (path_um - nodes_[i - 1].path_um) / (nodes_[i].path_um - nodes_[i - 1].path_um);
   return grid.node(i - 1) + t * (grid.node(i) - grid.node(i - 1));
 }
 

@@ -104,6 +104,7 @@ def cell_monte_carlo(
     density_g_per_cm3: float,
     world_radius_um: float,
     detailed: bool,
+    longest_step_um: float,
     straggling: bool,
     n_threads: int,
 ) -> tuple[_Floats, _Floats]: ...

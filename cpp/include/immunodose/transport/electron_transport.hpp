@@ -25,7 +25,7 @@ enum class ElectronMode { detailed, condensed };
 
 struct ElectronOptions {
   ElectronMode mode = ElectronMode::condensed;
-  double cutoff_keV = 0.05;      // slower electrons are absorbed where they are
+  double cutoff_keV = 0.05;  // slower electrons are absorbed where they are
   // Condensed flights are cut to this length; the result does not depend on it.
   double longest_step_um = std::numeric_limits<double>::infinity();
   // A particle is absorbed where it is if this many CSDA ranges do not lead out of its region.
@@ -118,9 +118,9 @@ class ElectronTransport {
       return true;
     }
     // Long flights leave the clearance behind at once: it is asked for now and then.
-    const bool known = flight.clearance_um > 0.0 || options_.mode == ElectronMode::condensed;
-    if (--flight.until_check > 0 && known) return false;
-    flight.until_check = options_.mode == ElectronMode::condensed ? 4 : 8;
+    const bool in_flights = energy >= least_grouped_keV_;
+    if (--flight.until_check > 0 && (in_flights || flight.clearance_um > 0.0)) return false;
+    flight.until_check = in_flights ? 4 : 8;
     flight.clearance_um = scorer.clearance(flight.particle.position_um);
     return stays(energy, flight.clearance_um);
   }
@@ -183,8 +183,8 @@ class ElectronTransport {
     } else {
       const double hard = condensed_->hard_loss_keV(e.energy_keV);
       if (largest_loss_keV(e.energy_keV) <= hard) return;
-      close_collision(flight, sample_hard_loss(physics_, e.energy_keV, hard, random), random,
-                      scorer);
+      const double loss = sample_hard_loss(physics_, e.energy_keV, hard, random);
+      close_collision(flight, loss, random, scorer);
     }
   }
 
@@ -219,9 +219,9 @@ class ElectronTransport {
       scorer.segment(e.position_um, e.direction, length_um, keV, tilt);
     } else {
       const double half_um = 0.5 * length_um;
-      const double first = 0.5 * (1.0 - 0.5 * tilt) * keV;
-      scorer.segment(e.position_um, e.direction, half_um, first);
-      scorer.segment(e.position_um + half_um * e.direction, e.direction, half_um, keV - first);
+      const Vec3 middle = e.position_um + half_um * e.direction;
+      scorer.segment(e.position_um, e.direction, half_um, (0.5 - 0.25 * tilt) * keV);
+      scorer.segment(middle, e.direction, half_um, (0.5 + 0.25 * tilt) * keV);
     }
   }
 
@@ -288,10 +288,8 @@ class ElectronTransport {
   // An electron ends in one flight where its CSDA range is below the resolution and this share of
   // the range of its first ancestor. Eq. E24.
   static constexpr double last_flight_share = 0.03;
-  // Slower electrons are followed collision by collision, and so are those whose first ancestor
-  // started below the other energy: few events would blur how far they come.
-  static constexpr double least_grouped_keV = 1.0;
-  static constexpr double least_start_keV = 10.0;
+  // Single collisions: below the first, and where the first ancestor starts below the second.
+  static constexpr double least_grouped_keV = 1.0, least_start_keV = 10.0;
   double least_grouped_keV_ = 0.0;
   double last_flight_um_ = 0.0;
   double least_depth_ = 0.0;
