@@ -32,17 +32,18 @@ void require_size(std::span<const T> values, std::size_t size, const char* name)
 }
 
 // Hands a vector to NumPy without copying.
-template <class T>
-py::array_t<T> adopt(std::vector<T>&& values, std::vector<py::ssize_t> shape) {
-  auto owner = std::make_unique<std::vector<T>>(std::move(values));
+template <class T, class Allocator>
+py::array_t<T> adopt(std::vector<T, Allocator>&& values, std::vector<py::ssize_t> shape) {
+  using Values = std::vector<T, Allocator>;
+  auto owner = std::make_unique<Values>(std::move(values));
   T* const data = owner->data();
-  py::capsule capsule(owner.get(), [](void* p) { delete static_cast<std::vector<T>*>(p); });
+  py::capsule capsule(owner.get(), [](void* p) { delete static_cast<Values*>(p); });
   owner.release();
   return py::array_t<T>(std::move(shape), data, capsule);
 }
 
-template <class T>
-py::array_t<T> adopt(std::vector<T>&& values) {
+template <class T, class Allocator>
+py::array_t<T> adopt(std::vector<T, Allocator>&& values) {
   const auto size = static_cast<py::ssize_t>(values.size());
   return adopt(std::move(values), {size});
 }

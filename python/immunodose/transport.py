@@ -334,12 +334,7 @@ def _s_values(
         for own, radius in zip(radii_um, source_radii_um, strict=True)
     ]
     source = _cell((given[0], given[1]), membrane_um, allow_unusual)
-    distance = require_distances(
-        distance_um,
-        touching_um=source.cell_radius_um + target.cell_radius_um,
-        same_cell=source == target,
-        extents="the radii",
-    )
+    distance = _distances(distance_um, source, target)
     offset_um = math.hypot(*nucleus_offset_um)
     if offset_um >= _SHORTEST_OFFSET_UM:
         source = target = _displaced(target, offset_um, distance, model.physics)
@@ -437,6 +432,15 @@ def effective_membrane_um(physics: Physics, membrane_thickness_nm: float) -> flo
             "Is it in another unit? Cell membranes are 4 to 10 nm thick."
         )
     return 0.0 if physics == "mird" else membrane_thickness_nm / NM_PER_UM
+
+
+def _distances(distance_um: FloatLike, source: _Cell, target: _Cell) -> FloatArray:
+    return require_distances(
+        distance_um,
+        touching_um=source.cell_radius_um + target.cell_radius_um,
+        same_cell=source == target,
+        extents="the radii",
+    )
 
 
 def _cell(radii_um: tuple[float, float], membrane_um: float, allow_unusual: bool) -> _Cell:

@@ -125,6 +125,31 @@ def test_points_lie_in_their_region() -> None:
     assert away.max() <= 5.0 + 1e-9
 
 
+def test_the_let_of_electrons_is_weighted_with_the_energy_they_leave() -> None:
+    """Each deposit counts with the stopping power of the electron before it."""
+    dose = realization(electron_mode="detailed", emissions=("beta",))
+    energy, weighted = np.zeros((4, 3)), np.zeros((4, 3))
+    for history in range(n_histories(dose)):
+        points = imd.track(dose, history=history)
+        if points.sizes["point"] == 0:
+            continue
+        track, let = points["track"].values, points["let"].values
+        slowest = np.nanmax(let[points["energy"].values < 0.1], initial=0.0)
+        before = np.r_[np.nan, let[:-1]]
+        before[np.r_[True, track[1:] != track[:-1]]] = 0.0  # nothing is left at a start
+        before[np.isnan(before)] = slowest
+        deposit = points["energy_deposited"].values
+        for r, name in enumerate(REGIONS):
+            here = points["point_region"].values == name
+            cell = points["point_cell"].values[here]
+            np.add.at(energy[:, r], cell, deposit[here])
+            np.add.at(weighted[:, r], cell, (deposit * before)[here])
+    found = dose["let_dose_mean"].sel(emission="beta", target=list(REGIONS)).values
+    hit = energy > 1.0
+    assert hit.sum() >= 4
+    np.testing.assert_allclose(found[hit], (weighted[hit] / energy[hit]), rtol=0.01)
+
+
 def test_a_saved_realization_can_be_drawn(tmp_path: Path) -> None:
     dose = realization(emissions=("alpha",))
     imd.save(dose, tmp_path / "dose.nc")

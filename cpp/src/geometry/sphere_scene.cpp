@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "immunodose/geometry/sphere_scene.hpp"
 
+#include <limits>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -25,16 +26,6 @@ std::uint64_t spread(std::uint64_t value) {
     spread_bits |= ((value >> bit) & 1U) << (3U * bit);
   }
   return spread_bits;
-}
-
-Chord chord_of(Ball ball, Vec3 start_um, Vec3 direction, double length_um) {
-  const Vec3 to_center = ball.center_um - start_um;
-  const double along = dot(to_center, direction);
-  const double half2 =
-      ball.radius_um * ball.radius_um - (dot(to_center, to_center) - along * along);
-  if (half2 <= 0.0) return {};
-  const double half = std::sqrt(half2);
-  return {std::max(0.0, along - half), std::min(length_um, along + half)};
 }
 
 }  // namespace
@@ -96,6 +87,7 @@ void SphereScene::lay_grid(const Input& input) {
   const double most = most_voxels_per_cell * static_cast<double>(n) + least_voxels;
   voxel_um_ = std::max(std::cbrt(volume / static_cast<double>(n)),
                        std::cbrt(extent.x * extent.y * extent.z / most));
+  voxels_per_um_ = 1.0 / voxel_um_;
   // Single precision errs by 1e-6 of a voxel squared at most (Eq. MC-2).
   margin_um_ = std::max(1e-4 * voxel_um_, 1e-6 * voxel_um_ * voxel_um_ / smallest);
   entry_slack_um_ = static_cast<float>(2.0 * std::sqrt((2.0 * largest + margin_um_) * margin_um_));
@@ -158,27 +150,26 @@ void SphereScene::visit_voxels(std::int64_t rank, const Visit& visit) const {
 
 void SphereScene::register_cells() {
   const auto n_voxels = static_cast<std::size_t>(n_voxels_[0] * n_voxels_[1] * n_voxels_[2]);
-  starts_.assign(n_voxels + 1, 0);
+  std::vector<std::uint32_t> next(n_voxels);  // first the number of cells, then the next entry
   for (std::int64_t rank = 0; rank < n_cells(); ++rank) {
-    visit_voxels(rank, [&](std::size_t voxel, Vec3, double) { ++starts_[voxel + 1]; });
+    visit_voxels(rank, [&](std::size_t voxel, Vec3, double) { ++next[voxel]; });
   }
-  for (std::size_t voxel = 1; voxel <= n_voxels; ++voxel) {
-    const auto n = static_cast<std::size_t>(starts_[voxel]);
-    starts_[voxel] = starts_[voxel - 1] + static_cast<std::int64_t>((n + lanes - 1) / lanes);
+  starts_.assign(n_voxels + 1, 0);
+  for (std::size_t voxel = 0; voxel < n_voxels; ++voxel) {
+    starts_[voxel + 1] =
+        starts_[voxel] + static_cast<std::uint32_t>((next[voxel] + lanes - 1) / lanes);
+    next[voxel] = 0;
   }
-  const auto n_groups = static_cast<std::size_t>(starts_.back());
   Group nobody{};
   nobody.square.fill(-std::numeric_limits<float>::infinity());
-  groups_.assign(n_groups, nobody);
-  entry_rank_.assign(n_groups * lanes, -1);
-  std::vector<std::int64_t> next(starts_.begin(), starts_.end() - 1);
-  for (std::int64_t& entry : next) entry *= static_cast<std::int64_t>(lanes);
+  nobody.rank.fill(-1);
+  groups_.assign(starts_.back(), nobody);
   for (std::int64_t rank = 0; rank < n_cells(); ++rank) {
     visit_voxels(rank, [&](std::size_t voxel, Vec3 offset, double radius) {
-      const auto entry = static_cast<std::size_t>(next[voxel]++);
-      entry_rank_[entry] = static_cast<std::int32_t>(rank);
-      Group& group = groups_[entry / lanes];
+      const std::uint32_t entry = next[voxel]++;
+      Group& group = groups_[starts_[voxel] + entry / lanes];
       const std::size_t lane = entry % lanes;
+      group.rank[lane] = static_cast<std::int32_t>(rank);
       group.x[lane] = static_cast<float>(offset.x);
       group.y[lane] = static_cast<float>(offset.y);
       group.z[lane] = static_cast<float>(offset.z);
@@ -191,7 +182,7 @@ SphereScene::Voxel SphereScene::voxel_of(Vec3 point_um) const {
   const std::array<double, 3> point{point_um.x, point_um.y, point_um.z};
   Voxel voxel{};
   for (std::size_t axis = 0; axis < 3; ++axis) {
-    const double position = (point[axis] - low_um_[axis]) / voxel_um_;
+    const double position = (point[axis] - low_um_[axis]) * voxels_per_um_;
     const auto last = static_cast<double>(n_voxels_[axis] - 1);
     voxel[axis] = static_cast<std::int64_t>(std::clamp(position, 0.0, last));
   }
@@ -205,90 +196,6 @@ Vec3 SphereScene::voxel_center(const Voxel& v) const {
   return {middle(0), middle(1), middle(2)};
 }
 
-bool SphereScene::clip_to_box(Vec3 start_um, Vec3 direction, double& from_um, double& to_um) const {
-  const std::array<double, 3> start{start_um.x, start_um.y, start_um.z};
-  const std::array<double, 3> way{direction.x, direction.y, direction.z};
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    const double low = low_um_[axis] - start[axis];
-    const double high = low + static_cast<double>(n_voxels_[axis]) * voxel_um_;
-    if (way[axis] == 0.0) {
-      if (low > 0.0 || high < 0.0) return false;
-      continue;
-    }
-    const double a = low / way[axis];
-    const double b = high / way[axis];
-    from_um = std::max(from_um, std::min(a, b));
-    to_um = std::min(to_um, std::max(a, b));
-  }
-  return from_um < to_um;
-}
-
-void SphereScene::cross_inner(Crossing& crossing, Vec3 start_um, Vec3 direction,
-                              double length_um) const {
-  crossing.inside = membrane_um_ > 0.0
-                        ? chord_of(inside(crossing.cell), start_um, direction, length_um)
-                        : crossing.whole;
-  if (crossing.inside.length_um() > 0.0) {
-    crossing.nucleus = chord_of(nucleus(crossing.cell), start_um, direction, length_um);
-  }
-}
-
-Crossing SphereScene::cross(std::int64_t rank, Vec3 start_um, Vec3 direction,
-                            double length_um) const {
-  Crossing crossing{rank, chord_of(cell(rank), start_um, direction, length_um), {}, {}};
-  cross_inner(crossing, start_um, direction, length_um);
-  return crossing;
-}
-
-void SphereScene::add_crossing(std::int64_t rank, Vec3 start_um, Vec3 direction, double length_um,
-                               double from_um, double to_um, std::vector<Crossing>& found) const {
-  Crossing crossing{rank, chord_of(cell(rank), start_um, direction, length_um), {}, {}};
-  const double entry = crossing.whole.entry_um;
-  if (crossing.whole.length_um() <= 0.0 || entry < from_um || entry >= to_um) return;
-  cross_inner(crossing, start_um, direction, length_um);
-  found.push_back(crossing);
-  for (auto i = found.size() - 1; i > 0 && found[i - 1].whole.entry_um > entry; --i) {
-    std::swap(found[i - 1], found[i]);
-  }
-}
-
-void SphereScene::cross_voxel(const Voxel& voxel, Vec3 start_um, Vec3 direction, double length_um,
-                              double from_um, double to_um, std::vector<Crossing>& found) const {
-  const std::size_t index = index_of(voxel);
-  const auto first = static_cast<std::size_t>(starts_[index]);
-  const auto last = static_cast<std::size_t>(starts_[index + 1]);
-  if (first == last) return;
-  // Near the voxel, so that single precision is enough (Eq. MC-2).
-  const Vec3 near = start_um + std::max(0.0, from_um) * direction - voxel_center(voxel);
-  const auto px = static_cast<float>(near.x);
-  const auto py = static_cast<float>(near.y);
-  const auto pz = static_cast<float>(near.z);
-  const auto ux = static_cast<float>(direction.x);
-  const auto uy = static_cast<float>(direction.y);
-  const auto uz = static_cast<float>(direction.z);
-  // A ball enters no later than the enlarged one plus the root of what the margin adds.
-  const auto latest = static_cast<float>(to_um - std::max(0.0, from_um));
-  const float earliest = from_um < 0.0 ? -std::numeric_limits<float>::infinity() : -entry_slack_um_;
-  for (std::size_t g = first; g < last; ++g) {
-    const Group& ball = groups_[g];
-    std::array<float, lanes> missed;  // by how much, at most 0 for candidates
-    for (std::size_t k = 0; k < lanes; ++k) {
-      const float dx = ball.x[k] - px;
-      const float dy = ball.y[k] - py;
-      const float dz = ball.z[k] - pz;
-      const float along = dx * ux + dy * uy + dz * uz;
-      const float half2 = ball.square[k] - (dx * dx + dy * dy + dz * dz - along * along);
-      const float entry = along - std::sqrt(std::max(half2, 0.0F));
-      missed[k] = std::max(std::max(entry - latest, earliest - entry), -half2);
-    }
-    for (std::size_t k = 0; k < lanes; ++k) {
-      if (missed[k] > 0.0F) continue;
-      add_crossing(entry_rank_[g * lanes + k], start_um, direction, length_um, from_um, to_um,
-                   found);
-    }
-  }
-}
-
 CellRegion SphereScene::region(std::int64_t rank, Vec3 point_um) const {
   const Ball core = nucleus(rank);
   if (norm(point_um - core.center_um) <= core.radius_um) return CellRegion::nucleus;
@@ -298,11 +205,13 @@ CellRegion SphereScene::region(std::int64_t rank, Vec3 point_um) const {
 }
 
 Place SphereScene::locate(Vec3 point_um) const {
-  for (const std::int32_t rank : cells_near(index_of(voxel_of(point_um)))) {
-    if (rank < 0) break;
-    const Vec3 offset = point_um - at(rank).center_um;
-    const double radius = at(rank).cell_radius_um;
-    if (dot(offset, offset) <= radius * radius) return {rank, region(rank, point_um)};
+  for (const Group& group : groups_near(index_of(voxel_of(point_um)))) {
+    for (const std::int32_t rank : group.rank) {
+      if (rank < 0) break;
+      const Vec3 offset = point_um - at(rank).center_um;
+      const double radius = at(rank).cell_radius_um;
+      if (dot(offset, offset) <= radius * radius) return {rank, region(rank, point_um)};
+    }
   }
   return {};
 }
@@ -324,11 +233,13 @@ Surroundings SphereScene::surroundings(Vec3 point_um) const {
   const Vec3 off = point_um - voxel_center(voxel);
   const double largest = std::max({std::abs(off.x), std::abs(off.y), std::abs(off.z)});
   double nearest = std::abs(0.5 * voxel_um_ - largest);  // outside of the grid: to the grid
-  for (const std::int32_t rank : cells_near(index_of(voxel))) {
-    if (rank < 0) break;
-    const double outside = norm(point_um - at(rank).center_um) - at(rank).cell_radius_um;
-    if (outside <= 0.0) return surroundings_in(rank, point_um);
-    nearest = std::min(nearest, outside);
+  for (const Group& group : groups_near(index_of(voxel))) {
+    for (const std::int32_t rank : group.rank) {
+      if (rank < 0) break;
+      const double outside = norm(point_um - at(rank).center_um) - at(rank).cell_radius_um;
+      if (outside <= 0.0) return surroundings_in(rank, point_um);
+      nearest = std::min(nearest, outside);
+    }
   }
   return {{}, nearest};
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 #include <string>
+#include <type_traits>
 
 #include "immunodose/core/error.hpp"
 #include "immunodose/transport/direction.hpp"
@@ -13,11 +14,8 @@
 namespace immunodose {
 namespace {
 
-constexpr std::int64_t block = 512;  // histories; the result does not depend on it
-
-bool is_electron(EmissionClass emission) {
-  return emission == EmissionClass::beta || emission == EmissionClass::auger_ce;
-}
+constexpr std::int64_t block = 512;         // histories; the result does not depend on it
+constexpr std::int64_t large_block = 8192;  // cells or compartments, little work each
 
 Vec3 uniform_in_shell(Vec3 center_um, double inner_um, double outer_um, Stream& stream) {
   const double inner3 = inner_um * inner_um * inner_um;
@@ -57,7 +55,7 @@ std::size_t row_size(const KeptDims& kept, std::size_t n_columns) {
 template <class T>
 class Cursor {
  public:
-  Cursor(const std::vector<T>& cumulative, T position)
+  Cursor(const LargeVector<T>& cumulative, T position)
       : cumulative_(cumulative),
         slot_(static_cast<std::size_t>(
             std::upper_bound(cumulative.begin(), cumulative.end(), position) -
@@ -69,7 +67,7 @@ class Cursor {
   }
 
  private:
-  const std::vector<T>& cumulative_;
+  const LargeVector<T>& cumulative_;
   std::size_t slot_;
 };
 
@@ -133,8 +131,7 @@ class DecayTransport::Worker {
     }
     scorer_.start(emission, origin_);
     if (emission == EmissionClass::alpha) {
-      AlphaStepper stepper(*engine_.alphas_, energy_keV, options_.straggling, stream);
-      scorer_.alpha(position_um_, isotropic_direction(stream), stepper);
+      alpha(alpha_starts_.at(*engine_.alphas_, energy_keV), stream);
     } else if (emission == EmissionClass::recoil) {
       if constexpr (requires { scorer_.recoil(place_, position_um_, energy_keV); }) {
         scorer_.recoil(place_, position_um_, energy_keV);
@@ -148,6 +145,18 @@ class DecayTransport::Worker {
              stream);
     }
     scorer_.finish();
+  }
+
+  void alpha(const AlphaStart& start, Stream& stream) {
+    const Vec3 direction = isotropic_direction(stream);
+    if constexpr (std::is_same_v<S, HistoryScorer>) {
+      if (!options_.straggling) {
+        SteadyAlpha stepper(*engine_.alphas_, start);
+        return scorer_.alpha(position_um_, direction, stepper);
+      }
+    }
+    AlphaStepper stepper(*engine_.alphas_, start, options_.straggling, stream);
+    scorer_.alpha(position_um_, direction, stepper);
   }
 
   // Electrons, and photons that could free such electrons, beyond the electron model.
@@ -184,6 +193,7 @@ class DecayTransport::Worker {
   std::unique_ptr<ElectronTransport> electrons_;
   std::unique_ptr<PhotonTransport> photons_;
   std::vector<Particle> queue_;
+  AlphaStarts alpha_starts_;
   Vec3 position_um_;
   Place place_;
   std::int64_t origin_ = -1;
@@ -227,19 +237,22 @@ DecayTransport::Source DecayTransport::source_of(std::size_t slot, std::size_t n
 }
 
 // One slot per cell (by rank) and region, then the medium.
-std::vector<double> DecayTransport::activity_by_rank(const DecaySources& sources) const {
+LargeVector<double> DecayTransport::activity_by_rank(const DecaySources& sources) const {
   const auto order = scene_.order();
   const auto& given = sources.time_integrated_activity;
   if (given.size() != order.size() * n_cell_regions) {
     throw InputError("time_integrated_activity must have one value per cell and compartment");
   }
-  std::vector<double> activity;
-  activity.reserve(given.size() + 1);
-  for (const std::int64_t id : order) {
-    const double* own = &given[static_cast<std::size_t>(id) * n_cell_regions];
-    activity.insert(activity.end(), own, own + n_cell_regions);
-  }
-  activity.push_back(sources.medium_decays);
+  LargeVector<double> activity(given.size() + 1);
+  activity.back() = sources.medium_decays;
+  parallel_for(scene_.n_cells(), large_block, options_.n_threads,
+               [&](std::int64_t first, std::int64_t last) {
+                 double* to = &activity[static_cast<std::size_t>(first) * n_cell_regions];
+                 for (std::int64_t rank = first; rank < last; ++rank) {
+                   const auto id = static_cast<std::size_t>(order[static_cast<std::size_t>(rank)]);
+                   to = std::copy_n(&given[id * n_cell_regions], n_cell_regions, to);
+                 }
+               });
   return activity;
 }
 
@@ -294,16 +307,17 @@ void DecayTransport::run(std::int64_t n, std::int64_t first_history, double worl
 }
 
 // Decays up to and with each slot: a Poisson number in each.
-std::vector<std::int64_t> DecayTransport::count_decays(const std::vector<double>& activity,
+LargeVector<std::int64_t> DecayTransport::count_decays(const LargeVector<double>& activity,
                                                        std::int64_t count_index,
                                                        const StopPoll& stop) const {
   const std::size_t n_slots = activity.size();
-  std::vector<std::int64_t> until(n_slots);
+  LargeVector<std::int64_t> until(n_slots);
   parallel_for(
-      static_cast<std::int64_t>(n_slots), block, options_.n_threads,
+      static_cast<std::int64_t>(n_slots), large_block, options_.n_threads,
       [&](std::int64_t first, std::int64_t last) {
         for (auto slot = static_cast<std::size_t>(first); slot < static_cast<std::size_t>(last);
              ++slot) {
+          until[slot] = 0;
           if (activity[slot] <= 0.0) continue;
           // Numbered by the caller's cells, so that the numbers do not depend on the grid.
           const std::int64_t index =
@@ -329,7 +343,7 @@ DecayTransportResult DecayTransport::realization(const DecaySources& sources, co
   const std::int64_t n_all = until.back();
   const std::int64_t from = std::clamp(begin, std::int64_t{0}, n_all);
   const std::int64_t to = end < 0 ? n_all : std::clamp(end, from, n_all);
-  RegionTally tally(scene_.n_cells(), emissions_, true);
+  RegionTally tally(scene_.n_cells(), emissions_, true, options_.n_threads);
   run(
       to - from, first_history + from, sources.world_radius_um,
       [&](std::int64_t first) {
@@ -348,7 +362,7 @@ DecayTransportResult DecayTransport::realization(const DecaySources& sources, co
   }
   result.hits.resize(result.energy_let.size());
   parallel_for(
-      scene_.n_cells(), block, options_.n_threads,
+      scene_.n_cells(), large_block, options_.n_threads,
       [&](std::int64_t first, std::int64_t last) {
         std::vector<double> row(width);
         for (std::int64_t rank = first; rank < last; ++rank) {
@@ -383,7 +397,7 @@ RecordedDecay DecayTransport::record(const DecaySources& sources, std::int64_t c
   } else {
     decay.region = n_cell_regions;
   }
-  RegionTally tally(scene_.n_cells(), emissions_, false);
+  RegionTally tally(scene_.n_cells(), emissions_, false, 1);
   Worker<TrackScorer> worker(*this, tally, sources.world_radius_um, alphas_.get(), max_points,
                              decay.points);
   worker.history(static_cast<std::uint64_t>(first_history + history), source);
@@ -407,6 +421,7 @@ void DecayTransport::add_hits(const RegionTally& tally, std::int64_t rank,
   const std::size_t first = id * RegionTally::n_targets * n_columns;
   for (std::size_t column = 0; column < n_columns; ++column) {
     const std::size_t whole = first + n_cell_regions * n_columns + column;
+    result.energy_let[whole] = result.region_keV[whole] = 0.0;
     for (std::size_t region = 0; region < n_cell_regions; ++region) {
       const std::size_t at = first + region * n_columns + column;
       result.hits[at] = tally.hits(rank, region, column);
@@ -451,12 +466,12 @@ DecayTransportResult DecayTransport::mean(const DecaySources& sources, const Kep
   if (n_batches < 2 || n_histories < n_batches || n_histories % n_batches != 0) {
     throw InputError("n_histories must be a multiple of n_batches, which is at least 2");
   }
-  std::vector<double> until = activity_by_rank(sources);
+  LargeVector<double> until = activity_by_rank(sources);
   std::partial_sum(until.begin(), until.end(), until.begin());
   const double total = until.back();
   const std::int64_t n_each = n_histories / n_batches;
   const double decays_per_history = total / static_cast<double>(n_each);
-  RegionTally tally(scene_.n_cells(), emissions_, false);
+  RegionTally tally(scene_.n_cells(), emissions_, false, options_.n_threads);
   DecayTransportResult result;
   result.n_histories = n_histories;
   result.energy_keV.assign(

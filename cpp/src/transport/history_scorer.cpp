@@ -192,8 +192,9 @@ void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, Stepper& stepper) {
     at_um = std::max(at_um, to_um);
   };
   std::int64_t in_cells = 0;
-  const double reach_um = stepper.reach_um();
-  scene_.trace(start_um, direction, reach_um, crossings_, [&](const Crossing& crossing) {
+  scene_.crossings(start_um, direction, stepper.reach_um(), crossings_);
+  for (const Crossing& crossing : crossings_) tally_.expect(crossing.cell, emission_);
+  for (const Crossing& crossing : crossings_) {
     medium_keV_ += stepper.advance(crossing.whole.entry_um - at_um).energy_keV;
     at_um = std::max(at_um, crossing.whole.entry_um);
     left = {};
@@ -208,13 +209,14 @@ void HistoryScorer::alpha(Vec3 start_um, Vec3 direction, Stepper& stepper) {
     }
     go_to(crossing.whole.exit_um, membrane);
     in_cells += tally_.add(left, emission_, left.cell == origin_ ? 0 : 1);
-    return !stepper.stopped();
-  });
+    if (stepper.stopped()) break;
+  }
   medium_keV_ += stepper.stop().energy_keV;
   add_account(Fate::cells, emission_, in_cells);
 }
 
 template void HistoryScorer::alpha(Vec3, Vec3, AlphaStepper&);
+template void HistoryScorer::alpha(Vec3, Vec3, SteadyAlpha&);
 template void HistoryScorer::alpha(Vec3, Vec3, RecordedAlpha&);
 
 }  // namespace immunodose

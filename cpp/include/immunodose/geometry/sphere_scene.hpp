@@ -6,10 +6,10 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <vector>
 
+#include "immunodose/core/large_vector.hpp"
 #include "immunodose/core/vec3.hpp"
 #include "immunodose/geometry/ball.hpp"
 
@@ -81,12 +81,20 @@ class SphereScene {
   // The chords of a segment in one cell.
   Crossing cross(std::int64_t rank, Vec3 start_um, Vec3 direction, double length_um) const;
 
-  // Calls visit(crossing) for each cell that the segment enters, in the order of entry; chords are
-  // cut at the ends of the segment. A visitor that returns false ends the walk. `buffer` is
-  // working memory of the caller.
+  // All cells that the segment enters, in the order of entry; chords are cut at the ends of the
+  // segment. Eq. MC-1.
+  void crossings(Vec3 start_um, Vec3 direction, double length_um,
+                 std::vector<Crossing>& found) const;
+  // Calls visit(crossing) for each of them; a visitor that returns false ends the visits. `buffer`
+  // is working memory of the caller.
   template <class Visit>
   void trace(Vec3 start_um, Vec3 direction, double length_um, std::vector<Crossing>& buffer,
-             Visit&& visit) const;
+             Visit&& visit) const {
+    crossings(start_um, direction, length_um, buffer);
+    for (const Crossing& crossing : buffer) {
+      if (!visit(crossing)) return;
+    }
+  }
 
  private:
   struct Cell {
@@ -95,6 +103,13 @@ class SphereScene {
     double nucleus_radius_um;
   };
   using Voxel = std::array<std::int64_t, 3>;
+  // Cells that touch a voxel, in groups of `lanes` that are tested side by side. Balls relative
+  // to the center of the voxel, single precision: they only choose candidates.
+  static constexpr std::size_t lanes = 8;
+  struct alignas(32) Group {
+    std::array<float, lanes> x, y, z, square;  // of the radius; -infinity: no cell
+    std::array<std::int32_t, lanes> rank;      // -1: no cell
+  };
 
   const Cell& at(std::int64_t rank) const { return cells_[static_cast<std::size_t>(rank)]; }
   Vec3 nucleus_center(std::int64_t rank) const {
@@ -112,79 +127,35 @@ class SphereScene {
     return static_cast<std::size_t>((v[2] * n_voxels_[1] + v[1]) * n_voxels_[0] + v[0]);
   }
   Vec3 voxel_center(const Voxel& v) const;
-  std::span<const std::int32_t> cells_near(std::size_t voxel) const {
-    const auto first = static_cast<std::size_t>(starts_[voxel]) * lanes;
-    const auto last = static_cast<std::size_t>(starts_[voxel + 1]) * lanes;
-    return {entry_rank_.data() + first, last - first};
+  std::span<const Group> groups_near(std::size_t voxel) const {
+    return {groups_.data() + starts_[voxel], groups_.data() + starts_[voxel + 1]};
   }
-  void cross_inner(Crossing& crossing, Vec3 start_um, Vec3 direction, double length_um) const;
-  void add_crossing(std::int64_t rank, Vec3 start_um, Vec3 direction, double length_um,
-                    double from_um, double to_um, std::vector<Crossing>& found) const;
-  void cross_voxel(const Voxel& voxel, Vec3 start_um, Vec3 direction, double length_um,
-                   double from_um, double to_um, std::vector<Crossing>& found) const;
-  bool clip_to_box(Vec3 start_um, Vec3 direction, double& from_um, double& to_um) const;
+  // `along_um` and `square_um2`: of the cell's center along the track and from its line.
+  void cross_inner(Crossing& crossing, double along_um, double square_um2, Vec3 start_um,
+                   Vec3 direction, double length_um) const;
+  struct Test;
+  struct Walk;
+  bool begin_walk(Vec3 start_um, Vec3 direction, double length_um, Walk& walk) const;
+  std::size_t walk_on(Walk& walk, std::span<Test> tests) const;
+  void choose(std::span<Test> tests, Vec3 direction) const;
+  void choose_any(std::span<Test> tests, Vec3 direction) const;
+  void choose_avx2(std::span<Test> tests, Vec3 direction) const;
+  void add_crossings(const Test& test, Vec3 start_um, Vec3 direction, double length_um,
+                     std::vector<Crossing>& found) const;
 
   double membrane_um_;
-  std::vector<Cell> cells_;  // by rank
+  ScatteredVector<Cell> cells_;  // by rank
   std::vector<Vec3> offsets_;
   std::vector<std::int64_t> order_;
   Ball bounds_{};
   std::array<double, 3> low_um_{};
   Voxel n_voxels_{1, 1, 1};
   double voxel_um_ = 1.0;
+  double voxels_per_um_ = 1.0;
   double margin_um_ = 0.0;  // by which balls are enlarged in the grid, against rounding
-  // Cells that touch a voxel, in groups of `lanes` that are tested side by side. Balls relative
-  // to the center of the voxel, single precision: they only choose candidates.
-  static constexpr std::size_t lanes = 4;
-  struct Group {
-    std::array<float, lanes> x, y, z, square;  // of the radius; -infinity: no cell
-  };
-  std::vector<std::int64_t> starts_;  // first group of each voxel
-  std::vector<Group> groups_;
-  std::vector<std::int32_t> entry_rank_;  // (group, lane), -1 where there is no cell
+  ScatteredVector<std::uint32_t> starts_;  // first group of each voxel
+  ScatteredVector<Group> groups_;
   float entry_slack_um_ = 0.0F;
 };
-
-template <class Visit>
-void SphereScene::trace(Vec3 start_um, Vec3 direction, double length_um,
-                        std::vector<Crossing>& buffer, Visit&& visit) const {
-  double from = 0.0;
-  double to = length_um;
-  if (!clip_to_box(start_um, direction, from, to)) return;
-  const std::array<double, 3> start{start_um.x, start_um.y, start_um.z};
-  const std::array<double, 3> way{direction.x, direction.y, direction.z};
-  Voxel voxel = voxel_of(start_um + from * direction);
-  constexpr double infinity = std::numeric_limits<double>::infinity();
-  std::array<double, 3> inverse{};
-  std::array<double, 3> next{infinity, infinity, infinity};  // where the track leaves the voxel
-  const auto leave = [&](std::size_t axis) {
-    const double side = static_cast<double>(voxel[axis] + (way[axis] > 0.0 ? 1 : 0));
-    return (low_um_[axis] + side * voxel_um_ - start[axis]) * inverse[axis];
-  };
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    if (way[axis] == 0.0) continue;
-    inverse[axis] = 1.0 / way[axis];
-    next[axis] = leave(axis);
-  }
-  // A cell is reported in the voxel of its entry, so the voxels' intervals must join without a
-  // gap: the first reaches back to the start, the last to the end.
-  double begin = -infinity;
-  while (true) {
-    const std::size_t axis =
-        next[0] < next[1] ? (next[0] < next[2] ? 0U : 2U) : (next[1] < next[2] ? 1U : 2U);
-    const std::int64_t beyond = voxel[axis] + (way[axis] > 0.0 ? 1 : -1);
-    const bool last = next[axis] >= to || beyond < 0 || beyond >= n_voxels_[axis];
-    const double end = last ? infinity : next[axis];
-    buffer.clear();
-    cross_voxel(voxel, start_um, direction, length_um, begin, end, buffer);
-    for (const Crossing& crossing : buffer) {
-      if (!visit(crossing)) return;
-    }
-    if (last) return;
-    voxel[axis] = beyond;
-    begin = end;
-    next[axis] = leave(axis);
-  }
-}
 
 }  // namespace immunodose

@@ -20,6 +20,10 @@ enum class EmissionClass : std::uint8_t {
 };
 inline constexpr std::size_t n_emission_classes = 5;
 
+inline bool is_electron(EmissionClass emission) {
+  return emission == EmissionClass::beta || emission == EmissionClass::auger_ce;
+}
+
 // Draws an index in proportion to weights from one uniform number [Walker AJ, ACM Trans Math Softw
 // 1977;3:253; built as Vose MD, IEEE Trans Softw Eng 1991;17:972].
 class AliasTable {

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "immunodose/core/large_vector.hpp"
 #include "immunodose/core/parallel.hpp"
 #include "immunodose/physics/alpha_track.hpp"
 #include "immunodose/transport/decay_sampler.hpp"
@@ -47,11 +48,11 @@ struct KeptDims {
 };
 
 struct DecayTransportResult {
-  std::vector<double> energy_keV;     // (cell, target, emission, origin)
-  std::vector<double> variance_keV2;  // of that mean; empty for a realization
-  std::vector<std::int64_t> hits;     // (cell, target, emission); realization only, as are:
-  std::vector<double> energy_let;     // keV2/um
-  std::vector<double> region_keV;     // keV, the weights of the LET
+  LargeVector<double> energy_keV;     // (cell, target, emission, origin)
+  LargeVector<double> variance_keV2;  // of that mean; empty for a realization
+  LargeVector<std::int64_t> hits;     // (cell, target, emission); realization only, as are:
+  LargeVector<double> energy_let;     // keV2/um
+  LargeVector<double> region_keV;     // keV, the weights of the LET
   std::array<double, n_fates * n_emission_classes> account_keV{};
   std::int64_t n_histories = 0;
 };
@@ -106,12 +107,12 @@ class DecayTransport {
   class Worker;
 
   static Source source_of(std::size_t slot, std::size_t n_slots);
-  std::vector<double> activity_by_rank(const DecaySources& sources) const;
+  LargeVector<double> activity_by_rank(const DecaySources& sources) const;
   template <class SlotOf>
   void run(std::int64_t n, std::int64_t first_history, double world_radius_um,
            const SlotOf& make_slot_of, std::size_t n_slots, RegionTally& tally,
            const StopPoll& stop) const;
-  std::vector<std::int64_t> count_decays(const std::vector<double>& activity,
+  LargeVector<std::int64_t> count_decays(const LargeVector<double>& activity,
                                          std::int64_t count_index, const StopPoll& stop) const;
   void add_batch(const RegionTally& tally, const KeptDims& kept, double factor, double n_done,
                  DecayTransportResult& result, const StopPoll& stop) const;

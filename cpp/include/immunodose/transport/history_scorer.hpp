@@ -41,7 +41,8 @@ class HistoryScorer {
   Place place_of(Vec3 position_um) const;
   // All energy at a known place.
   void local(Place place, double energy_keV);
-  // A whole alpha track. Eq. MC-6. The stepper is an AlphaStepper, or a RecordedAlpha.
+  // A whole alpha track. Eq. MC-6. The stepper is an AlphaStepper, a
+  // SteadyAlpha or a RecordedAlpha.
   template <class Stepper>
   void alpha(Vec3 start_um, Vec3 direction, Stepper& stepper);
 
