@@ -309,101 +309,128 @@ TEST_CASE("elastic deflections have the transport cross-section of their integra
       CHECK(2.0 * part.rate_per_um * sum / n ==
             doctest::Approx(plain_transport(part)).epsilon(3e-3));
     }
-    // Collisions drawn by the engine, all and those beyond a deflection; spin included.
-    for (const double mu_cut : {0.0, 0.01}) {
-      Stream random(3, Stage::track_history, static_cast<std::uint64_t>(energy * 10.0));
-      double sum = 0.0;
-      double square = 0.0;
+    // Collisions drawn by the engine, spin included: means of 1 - cosine and of its square.
+    Stream random(3, Stage::track_history, static_cast<std::uint64_t>(energy * 10.0));
+    double expected[2]{elastic.transport_below(1.0), elastic.square_transport()};
+    double variance[2]{};
+    for (const auto& part : elastic.element) {
+      double sum[2]{}, square[2]{};
       for (int i = 0; i < n; ++i) {
-        Particle electron = along_z(energy);
-        scatter_elastically(electron, elastic, mu_cut, random);
-        const double gone = 1.0 - electron.direction.z;
-        sum += gone;
-        square += gone * gone;
+        const double x = sample_elastic_deflection({part.screening, part.spin}, random);
+        const double value[2]{x, x * x};
+        for (int k = 0; k < 2; ++k) {
+          sum[k] += value[k];
+          square[k] += value[k] * value[k];
+        }
       }
-      const double mean = sum / n;
-      const double error = std::sqrt((square / n - mean * mean) / n);
-      const double rate = mu_cut == 0.0 ? elastic.rate_per_um() : elastic.rate_above(mu_cut);
-      const double expected = elastic.transport_below(1.0) - elastic.transport_below(mu_cut);
-      // 4 standard errors: 1 in 16,000 per number.
-      CHECK(std::abs(rate * mean - expected) < 4.0 * rate * error);
-      if (energy < 20.0) CHECK(rate * error < 0.01 * expected);
+      for (int k = 0; k < 2; ++k) {
+        const double mean = sum[k] / n;
+        expected[k] -= part.rate_per_um * mean;
+        variance[k] += part.rate_per_um * part.rate_per_um * (square[k] / n - mean * mean) / n;
+      }
     }
+    // 4 standard errors: 1 in 16,000 per number.
+    for (int k = 0; k < 2; ++k) CHECK(std::abs(expected[k]) < 4.0 * std::sqrt(variance[k]));
+    if (energy < 20.0) CHECK(std::sqrt(variance[0]) < 0.01 * elastic.transport_below(1.0));
   }
 }
 
 TEST_CASE("soft and hard collisions together are all collisions") {
-  const CondensedElectron condensed(water(), {});
-  const double threshold = condensed.hard_loss_keV();
-  for (const double energy : {4.0, 32.0, 128.0, 1024.0}) {
-    const CondensedRates rates = condensed.at(energy);
-    const LossSpectrum spectrum = loss_spectrum(water().losses(), energy);
-    const ElasticScattering elastic = elastic_scattering(energy);
-    // Close collisions above the threshold, by the midpoint rule in ln W.
-    double rate = 0.0, loss = 0.0, square = 0.0, turned = 0.0;
-    const double width = std::log(largest_loss_keV(energy) / threshold);
-    constexpr int parts = 5000;
-    for (int i = 0; i < parts; ++i) {
-      const double w = threshold * std::exp(width * (i + 0.5) / parts);
-      const double part = collision_strength_keV_per_um(energy) *
-                          water().losses().free_count_at(w) * moller_ratio(energy, w) / w * width /
-                          parts;
-      rate += part;
-      loss += part * w;
-      square += part * w * w;
-      turned += part * (1.0 - deflection_cosine(energy, w, w));
+  for (const double resolution : {0.0, 0.2}) {
+    const CondensedElectron condensed(water(), {resolution});
+    for (const double energy : {4.0, 32.0, 128.0, 1024.0}) {
+      const double threshold = condensed.hard_loss_keV(energy);
+      CHECK(threshold >= 1.0);
+      CHECK(threshold <= std::max(1.0, 0.1 * energy));
+      const CondensedRates rates = condensed.at(energy);
+      const LossSpectrum spectrum = loss_spectrum(water().losses(), energy);
+      // Close collisions above the threshold, by the midpoint rule in ln W.
+      double loss = 0.0, square = 0.0;
+      const double width = std::log(largest_loss_keV(energy) / threshold);
+      constexpr int parts = 5000;
+      for (int i = 0; i < parts; ++i) {
+        const double w = threshold * std::exp(width * (i + 0.5) / parts);
+        const double part = collision_strength_keV_per_um(energy) *
+                            water().losses().free_count_at(w) * moller_ratio(energy, w) / w *
+                            width / parts;
+        loss += part * w;
+        square += part * w * w;
+      }
+      // 0.2 %: the running integrals are interpolated at the threshold.
+      CHECK(rates.soft_stopping + loss ==
+            doctest::Approx(water().stopping_keV_per_um(energy)).epsilon(2e-3));
+      CHECK(rates.soft_straggling + square ==
+            doctest::Approx(water().distant_scale(energy) * spectrum.distant.keV2_per_um.back() +
+                            spectrum.close.keV2_per_um.back())
+                .epsilon(2e-3));
     }
-    const double scale = water().distant_scale(energy);
-    // 0.2 %: the running integrals are interpolated at the threshold.
-    CHECK(rates.hard_close == doctest::Approx(rate).epsilon(2e-3));
-    CHECK(rates.soft_stopping + loss ==
-          doctest::Approx(water().stopping_keV_per_um(energy)).epsilon(2e-3));
-    CHECK(rates.soft_straggling + square ==
-          doctest::Approx(scale * spectrum.distant.keV2_per_um.back() +
-                          spectrum.close.keV2_per_um.back())
-              .epsilon(2e-3));
-    const double hard = elastic.transport_below(1.0) - elastic.transport_below(rates.mu_cut);
-    CHECK(rates.soft_transport + hard + turned ==
-          doctest::Approx(elastic.transport_below(1.0) +
-                          scale * spectrum.distant.transport_per_um.back() +
-                          spectrum.close.transport_per_um.back())
-              .epsilon(2e-3));
-    CHECK(rates.hard_elastic == doctest::Approx(elastic.rate_above(rates.mu_cut)).epsilon(1e-9));
   }
 }
 
-TEST_CASE("grouped losses keep their mean and variance, grouped deflections their mean") {
-  const CondensedElectron condensed(water(), {});
+TEST_CASE("turns have the first two angular moments of all soft deflections") {
+  const CondensedElectron condensed(water(), {0.2});
+  // In the middle between nodes, where their difference is the rate.
+  for (const double energy : {2.03125, 16.25, 130.0, 1040.0}) {
+    const double threshold = condensed.hard_loss_keV(energy);
+    const ElasticScattering elastic = elastic_scattering(energy);
+    const LossSpectrum spectrum = loss_spectrum(water().losses(), energy);
+    // Close collisions below the threshold turn by Eq. E11; x = 1 - cosine.
+    double first = elastic.transport_below(1.0) +
+                   water().distant_scale(energy) * spectrum.distant.transport_per_um.back();
+    double square = elastic.square_transport();
+    for (std::size_t i = 1; i < spectrum.loss_keV.size(); ++i) {
+      const double w = 0.5 * (spectrum.loss_keV[i] + spectrum.loss_keV[i - 1]);
+      if (w > threshold) break;
+      const double x = 1.0 - deflection_cosine(energy, w, w);
+      const double rate = spectrum.close.per_um[i] - spectrum.close.per_um[i - 1];
+      first += rate * x;
+      square += rate * x * x;
+    }
+    // Events per um and their turns, uniform in x, from differences of the table.
+    const double near = energy * (1.0 + 1e-3);
+    const CondensedRates a = condensed.at(energy);
+    const CondensedRates b = condensed.at(near);
+    const double events = (b.depth - a.depth) / (b.path_um - a.path_um);
+    const double narrow = events * a.narrow_share;
+    const double wide = events * (a.turn_share - a.narrow_share);  // isotropic
+    const double widest = a.widest_turn;
+    CHECK(narrow * widest / 2.0 + wide == doctest::Approx(first).epsilon(0.01));
+    CHECK(narrow * (1.5 * widest - 0.5 * widest * widest) + wide ==
+          doctest::Approx(3.0 * first - 1.5 * square).epsilon(0.01));
+    CHECK(wide < 0.3 * narrow);
+  }
+}
+
+TEST_CASE("depth, path and energy of a fall are those of the tables") {
+  const CondensedElectron condensed(water(), {0.1});
+  for (const double energy : {0.2, 3.0, 47.0, 310.0, 2900.0}) {
+    const CondensedRates rates = condensed.at(energy);
+    const CondensedElectron::Fall fall = condensed.at_depth(rates.depth);
+    // Linear in an eighth of an event: 3e-4 where an energy falls by a fifth per event.
+    CHECK(fall.energy_keV == doctest::Approx(energy).epsilon(1e-3));
+    CHECK(fall.path_um == doctest::Approx(rates.path_um).epsilon(2e-3));
+    CHECK(condensed.energy_at_path_keV(rates.path_um) == doctest::Approx(energy).epsilon(1e-12));
+    CHECK(condensed.penetration_um(energy) < 0.45 * rates.range_um);
+    CHECK(condensed.penetration_um(energy) > 0.15 * rates.range_um);
+  }
+}
+
+TEST_CASE("grouped losses keep their mean and variance") {
   constexpr int n = 200000;
-  const double energy = 100.0;
-  const CondensedRates rates = condensed.at(energy);
-  // Few, some and many collisions: variance over mean square 4, 0.2 and 0.02.
+  constexpr double mean = 0.7;
+  // Few, some and many collisions: variance over mean square.
   for (const double ratio : {4.0, 0.2, 0.02}) {
-    const double step = rates.soft_straggling / (rates.soft_stopping * rates.soft_stopping) / ratio;
-    const double first = rates.soft_stopping * step;
-    const double mean = condensed.at(energy - 0.5 * first).soft_stopping * step;
-    const double variance = rates.soft_straggling * step;
+    const double variance = ratio * mean * mean;
     Stream random(5, Stage::track_history, static_cast<std::uint64_t>(100.0 * ratio));
     double sum = 0.0, square = 0.0;
     for (int i = 0; i < n; ++i) {
-      const double loss = sample_soft_loss(condensed, energy, step, rates, random);
+      const double loss = sample_soft_loss(mean, variance, random);
       CHECK(loss >= 0.0);
       sum += loss;
       square += (loss - mean) * (loss - mean);
     }
     CHECK(std::abs(sum / n - mean) < 4.0 * std::sqrt(variance / n));  // 1 in 16,000
     CHECK(square / n == doctest::Approx(variance).epsilon(0.02));     // kurtosis <= 5: 4 sigma
-  }
-  for (const double transport : {0.001, 0.05}) {
-    Stream random(6, Stage::track_history, 0);
-    double sum = 0.0;
-    for (int i = 0; i < n; ++i) {
-      Particle electron = along_z(energy);
-      deflect_softly(electron, transport, random);
-      sum += 1.0 - electron.direction.z;
-    }
-    // Exponential: the spread is the mean.
-    CHECK(sum / n == doctest::Approx(1.0 - std::exp(-transport)).epsilon(4.0 / std::sqrt(n)));
   }
 }
 

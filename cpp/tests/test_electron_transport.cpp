@@ -53,12 +53,6 @@ struct BallScorer {
   double clearance(Vec3 position) const {
     return knows_clearance ? std::abs(norm(position) - radius_um) : 0.0;
   }
-  // Steps small against the ball, as the scenes of cells ask for.
-  double longest_step(Vec3) const { return 0.3 * radius_um; }
-};
-
-struct FreeSteps : BallScorer {
-  double longest_step(Vec3) const { return 1e9; }
 };
 
 Particle electron(double energy_keV, Stream& random, double weight = 1.0) {
@@ -71,14 +65,13 @@ struct Mean {
 };
 
 // Mean share of the energy within the ball.
-template <class S = BallScorer>
-Mean share_inside(double energy_keV, S scorer, const ElectronOptions& options, int n,
-                  std::uint64_t root) {
-  ElectronTransport transport(water(), &grouped(), options);
+Mean share_inside(double energy_keV, const BallScorer& scorer, const ElectronOptions& options,
+                  int n, std::uint64_t root, const CondensedElectron& tables = grouped()) {
+  ElectronTransport transport(water(), &tables, options);
   std::vector<Particle> photons;
   double sum = 0.0, square = 0.0;
   for (int h = 0; h < n; ++h) {
-    S one = scorer;
+    BallScorer one = scorer;
     Stream random(root, Stage::track_history, static_cast<std::uint64_t>(h));
     transport(electron(energy_keV, random), random, one, photons);
     sum += one.inside / energy_keV;
@@ -196,14 +189,24 @@ TEST_CASE("grouped collisions put the energy where single ones do") {
 TEST_CASE("the longest step does not matter") {
   // 100 keV in a ball of 5 um: a step of its size was wrong by 19 % in another code.
   ElectronOptions fine{ElectronMode::condensed};
-  ElectronOptions coarse = fine;
   fine.longest_step_um = 1.0;
-  coarse.longest_step_um = 5.0;
-  const FreeSteps ball{{5.0, true}};
+  const BallScorer ball{5.0};
   for (const double energy : {50.0, 100.0}) {
     const Mean a = share_inside(energy, ball, fine, 12000, 8);
-    const Mean b = share_inside(energy, ball, coarse, 12000, 9);
+    const Mean b = share_inside(energy, ball, {ElectronMode::condensed}, 12000, 9);
     CHECK(a.error < 0.012 * a.value);
+    check_equal(b, a, 0.01);
+  }
+}
+
+TEST_CASE("what lies below the resolution does not matter") {
+  // Resolutions of 5 % of the radius of the ball, as scenes of cells have them.
+  for (const auto& [energy, radius] : {std::array{10.0, 1.2}, std::array{30.0, 5.0}}) {
+    const CondensedElectron coarse(water(), {resolved_share * radius});
+    const ElectronOptions options{ElectronMode::condensed};
+    const Mean a = share_inside(energy, BallScorer{radius}, options, 12000, 12);
+    const Mean b = share_inside(energy, BallScorer{radius}, options, 12000, 13, coarse);
+    CHECK(a.error < 0.006 * a.value);
     check_equal(b, a, 0.01);
   }
 }

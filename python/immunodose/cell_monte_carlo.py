@@ -41,10 +41,6 @@ DEFAULT_HISTORIES = 100_000
 # paths at 662 keV; their return to one cell lies far below any standard error.
 DEFAULT_WORLD_RADIUS_UM = 1e5
 
-# Longest condensed step as a share of the smallest semi-axis of a nucleus.
-_STEP_SHARE = 0.5
-_LONGEST_STEP_UM = 5.0
-
 # Of the transport of electrons and of photons whose secondaries are electrons, keV.
 _HIGHEST_KEV = 3000.0
 _HIGHEST_ALPHA_KEV = 12000.0
@@ -234,7 +230,7 @@ def _histories(
         density_g_per_cm3=density,
         world_radius_um=run.world_radius_um,
         detailed=run.electron_mode == "detailed",
-        longest_step_um=min(_LONGEST_STEP_UM, _STEP_SHARE * min(target.nucleus)),
+        longest_step_um=np.inf,
         straggling=run.alpha_straggling,
         n_threads=run.n_threads,
     )

@@ -108,9 +108,17 @@ double ElasticScattering::transport_below(double mu_cut) const {
   return sum;
 }
 
-double ElasticScattering::rate_above(double mu_cut) const {
+double ElasticScattering::square_transport() const {
   double sum = 0.0;
-  for (const auto& part : element) sum += part.rate_per_um * (1.0 - part.share_below(mu_cut));
+  for (const auto& part : element) {
+    const double eta = part.screening;
+    const double second = moments_below(eta, 1.0).second;
+    const double logarithm = std::log1p(1.0 / eta);
+    // mu^3 over the shape: as the moments above, one power further.
+    const double third = eta * (1.0 + eta) *
+                         (0.5 - 2.0 * eta + 3.0 * eta * eta * logarithm - eta * eta / (1.0 + eta));
+    sum += 4.0 * part.rate_per_um * (second - part.spin * third);
+  }
   return sum;
 }
 

@@ -22,7 +22,11 @@ class Physics {
         electrons(input.density_g_per_cm3),
         photons(input.density_g_per_cm3) {
     if (input.electrons.mode == ElectronMode::condensed) {
-      condensed.emplace(electrons, CondensedOptions{});
+      double smallest_um = input.source.nucleus_least_um();
+      for (const CellSolid& target : input.targets) {
+        smallest_um = std::min(smallest_um, target.nucleus_least_um());
+      }
+      condensed.emplace(electrons, CondensedOptions{resolved_share * smallest_um});
     }
   }
 

@@ -41,16 +41,22 @@ void CellTally::point(Vec3 position_um, double energy_keV) {
   }
 }
 
-void CellTally::segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV) {
+void CellTally::segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV,
+                        double tilt) {
   if (length_um <= 0.0) return point(position_um, energy_keV);
   total_keV_ += energy_keV;
-  const double keV_per_um = energy_keV / length_um;
+  const double per_um = energy_keV / length_um;
+  const double first = per_um * (1.0 - tilt);
+  const double half_rise = per_um * tilt / length_um;
+  const auto keV = [&](const PathPart& chord) {
+    return chord.length_um() * (first + half_rise * (chord.enter_um + chord.exit_um));
+  };
   visit_chords(position_um, direction, length_um, [&](std::size_t i, const CellChords& chords) {
-    const double nucleus = chords.nucleus.length_um();
-    const double inside = chords.inside.length_um();
-    add(i, SolidRegion::nucleus, keV_per_um * nucleus);
-    add(i, SolidRegion::cytoplasm, keV_per_um * (inside - nucleus));
-    add(i, SolidRegion::membrane, keV_per_um * (chords.cell.length_um() - inside));
+    const double nucleus = keV(chords.nucleus);
+    const double inside = keV(chords.inside);
+    add(i, SolidRegion::nucleus, nucleus);
+    add(i, SolidRegion::cytoplasm, std::max(0.0, inside - nucleus));
+    add(i, SolidRegion::membrane, std::max(0.0, keV(chords.cell) - inside));
   });
 }
 

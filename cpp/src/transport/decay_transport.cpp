@@ -221,7 +221,12 @@ DecayTransport::DecayTransport(const SphereScene& scene, const DecaySampler& dec
   electrons_ = std::make_unique<ElectronPhysics>(options.density_g_per_cm3);
   photons_ = std::make_unique<PhotonPhysics>(options.density_g_per_cm3);
   if (options.electron_mode == ElectronMode::condensed) {
-    condensed_ = std::make_unique<CondensedElectron>(*electrons_, CondensedOptions{});
+    double smallest_um = std::numeric_limits<double>::infinity();
+    for (std::int64_t rank = 0; rank < scene.n_cells(); ++rank) {
+      smallest_um = std::min(smallest_um, scene.nucleus(rank).radius_um);
+    }
+    condensed_ = std::make_unique<CondensedElectron>(
+        *electrons_, CondensedOptions{resolved_share * smallest_um});
   }
 }
 

@@ -12,22 +12,6 @@ namespace immunodose {
 
 using constants::electron_rest_energy_keV;
 
-void scatter_elastically(Particle& electron, const ElasticScattering& elastic, double mu_cut,
-                         Stream& random) {
-  const auto& parts = elastic.element;
-  const double below0 = parts[0].share_below(mu_cut);
-  const double below1 = parts[1].share_below(mu_cut);
-  const double above0 = parts[0].rate_per_um * (1.0 - below0);
-  const double above1 = parts[1].rate_per_um * (1.0 - below1);
-  const bool first = random.uniform32() * (above0 + above1) < above0;
-  const auto& part = parts[first ? 0 : 1];
-  const double below = first ? below0 : below1;
-  const double mu = part.quantile(below + (1.0 - below) * random.uniform32());
-  // Spin factor 1 - spin * mu: otherwise nothing happens.
-  if (random.uniform32() < part.spin * mu) return;
-  electron.direction = turned(electron.direction, 2.0 * mu, random_azimuth(random));
-}
-
 double sample_hard_loss(const ElectronPhysics& physics, double energy_keV, double threshold_keV,
                         Stream& random) {
   // From 1/W^2 by inversion, then rejection.
@@ -46,38 +30,21 @@ double knock_on_cosine(double energy_keV, double loss_keV) {
                   std::sqrt(loss_keV * (energy_keV + rest) / (energy_keV * (loss_keV + rest))));
 }
 
-double sample_soft_loss(const CondensedElectron& condensed, double energy_keV, double step_um,
-                        const CondensedRates& rates, Stream& random) {
-  // Stopping power of the middle of the step. Eq. E21.
-  const double first = rates.soft_stopping * step_um;
-  const double middle = energy_keV - 0.5 * first;
-  const double mean = middle > ElectronPhysics::energies.first()
-                          ? condensed.at(middle).soft_stopping * step_um
-                          : first;
-  const double ratio = rates.soft_straggling * step_um / (mean * mean);
+double sample_soft_loss(double mean_keV, double variance_keV2, Stream& random) {
+  const double ratio = variance_keV2 / (mean_keV * mean_keV);
   // Mean and variance are kept by a sum of three uniform numbers (many collisions), one uniform
   // number, or one with an atom at no loss (few collisions). Eq. E22.
   constexpr double nearly_normal = 1.0 / 9.0;
   constexpr double uniform = 1.0 / 3.0;
   if (ratio <= nearly_normal) {
-    const Stream::Halves two = random.halves();
-    const double sum = two.first + two.second + random.uniform32();
-    return mean * (1.0 + 2.0 * std::sqrt(ratio) * (sum - 1.5));  // variance of the sum: 1/4
+    // The sum less 3/2 has the variance 1/4.
+    return mean_keV * (1.0 + 2.0 * std::sqrt(ratio) * (random.sum_of_thirds() - 1.5));
   }
   const double u = random.uniform32();
-  if (ratio <= uniform) return mean * (1.0 + std::sqrt(12.0 * ratio) * (u - 0.5));
+  if (ratio <= uniform) return mean_keV * (1.0 + std::sqrt(12.0 * ratio) * (u - 0.5));
   const double none = (3.0 * ratio - 1.0) / (3.0 * ratio + 3.0);
-  const double widest = 1.5 * mean * (ratio + 1.0);
+  const double widest = 1.5 * mean_keV * (ratio + 1.0);
   return u < none ? 0.0 : widest * (u - none) / (1.0 - none);
-}
-
-void deflect_softly(Particle& electron, double transport, Stream& random) {
-  // mu is exponential, with the exact mean. Eq. E20.
-  const double mean_mu = 0.5 * (1.0 - fast_exp(-transport));
-  if (mean_mu <= 0.0) return;
-  double mu = 2.0;
-  while (mu > 1.0) mu = -mean_mu * fast_log(random.uniform32());
-  electron.direction = turned(electron.direction, 2.0 * mu, random_azimuth(random));
 }
 
 void radiate(Particle& electron, Stream& random, std::vector<Particle>& photons) {

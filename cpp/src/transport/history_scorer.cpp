@@ -137,7 +137,8 @@ bool HistoryScorer::inside_last(Vec3 from_um, Vec3 to_um) const {
   return dot(from, from) <= square && dot(to, to) <= square;
 }
 
-void HistoryScorer::segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV) {
+void HistoryScorer::segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV,
+                            double tilt) {
   if (length_um <= 0.0) {
     if (energy_keV > 0.0) point(position_um, energy_keV);
     return;
@@ -149,31 +150,32 @@ void HistoryScorer::segment(Vec3 position_um, Vec3 direction, double length_um, 
     return;
   }
   const double per_um = energy_keV / length_um;
+  const Slope loss{per_um * (1.0 - tilt), 2.0 * per_um * tilt / length_um};
   const double let = let_keV_per_um();
   if (inside_last(position_um, end_um)) {
-    add(scene_.cross(last_, position_um, direction, length_um), per_um, let);
+    add(scene_.cross(last_, position_um, direction, length_um), loss, let);
     return;
   }
-  double in_cells_um = 0.0;
+  double in_cells_keV = 0.0;
   scene_.trace(position_um, direction, length_um, crossings_, [&](const Crossing& crossing) {
-    in_cells_um += crossing.whole.length_um();
-    add(crossing, per_um, let);
+    in_cells_keV += add(crossing, loss, let);
     return true;
   });
-  medium_keV_ += per_um * std::max(0.0, length_um - in_cells_um);
+  medium_keV_ += std::max(0.0, energy_keV - in_cells_keV);
 }
 
-void HistoryScorer::add(const Crossing& crossing, double energy_per_um, double let) {
-  const double in_nucleus = crossing.nucleus.length_um();
-  const double inside = crossing.inside.length_um();
-  const std::array<double, n_cell_regions> length{
-      in_nucleus, std::max(0.0, inside - in_nucleus),
-      std::max(0.0, crossing.whole.length_um() - inside)};
+double HistoryScorer::add(const Crossing& crossing, const Slope& loss, double let) {
+  const double in_nucleus = loss.energy_keV(crossing.nucleus);
+  const double inside = loss.energy_keV(crossing.inside);
+  const double whole = loss.energy_keV(crossing.whole);
+  const std::array<double, n_cell_regions> energy{in_nucleus, std::max(0.0, inside - in_nucleus),
+                                                  std::max(0.0, whole - inside)};
   RegionTally::Deposit& left = deposit(crossing.cell);
   for (std::size_t region = 0; region < n_cell_regions; ++region) {
-    left.energy_keV[region] += energy_per_um * length[region];
-    left.energy_let[region] += energy_per_um * length[region] * let;
+    left.energy_keV[region] += energy[region];
+    left.energy_let[region] += energy[region] * let;
   }
+  return whole;
 }
 
 template <class Stepper>

@@ -58,13 +58,18 @@ void TrackScorer::point(Vec3 position_um, double energy_keV) {
   scorer_.point(position_um, energy_keV);
 }
 
-void TrackScorer::segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV) {
+void TrackScorer::segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV,
+                          double tilt) {
   double from_um = 0.0;
+  const auto share_up_to = [&](double at_um) {
+    const double t = at_um / length_um;
+    return t * (1.0 - tilt + tilt * t);  // Eq. E23, integrated
+  };
   const auto visit = [&](Place place, double to_um) {
     if (to_um <= from_um) return;
     const double piece_um = to_um - from_um;
     recorder_.segment(position_um + from_um * direction, direction, piece_um,
-                      energy_keV * piece_um / length_um);
+                      energy_keV * (share_up_to(to_um) - share_up_to(from_um)));
     settle(place);
     from_um = to_um;
   };
@@ -76,7 +81,7 @@ void TrackScorer::segment(Vec3 position_um, Vec3 direction, double length_um, do
   } else {
     split_at_surfaces(scene_, position_um, direction, length_um, crossings_, visit);
   }
-  scorer_.segment(position_um, direction, length_um, energy_keV);
+  scorer_.segment(position_um, direction, length_um, energy_keV, tilt);
 }
 
 void TrackScorer::begin(const Particle& particle) {

@@ -57,6 +57,12 @@ class Stream {
     return {(static_cast<double>(word >> 16) + 0.5) * 0x1p-16,
             (static_cast<double>(word & 0xFFFFU) + 0.5) * 0x1p-16};
   }
+  // Sum of three uniform numbers in (0, 1) with 10 random bits each, from one word.
+  double sum_of_thirds() {
+    const std::uint32_t word = next_word();
+    const std::uint32_t sum = (word >> 22) + ((word >> 12) & 1023U) + ((word >> 2) & 1023U);
+    return (static_cast<double>(sum) + 1.5) * 0x1p-10;
+  }
 
  private:
   PhiloxKey key_;

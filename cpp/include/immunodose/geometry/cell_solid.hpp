@@ -2,6 +2,7 @@
 // One cell as nested ellipsoids along the axes: nucleus, inside of the membrane, cell.
 // docs/theory/single_cell_monte_carlo.md, section 1.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -74,6 +75,11 @@ class CellSolid {
 
   Vec3 center_um() const { return cell_.center_um(); }
   double reach_um() const { return reach_; }  // longest semi-axis
+  // Shortest semi-axis of the nucleus.
+  double nucleus_least_um() const {
+    const Vec3 axes = nucleus_.semi_axes_um();
+    return std::min({axes.x, axes.y, axes.z});
+  }
 
  private:
   Vec3 sample_cytoplasm(Stream& random) const;

@@ -14,11 +14,8 @@ struct ScreenedRutherford {
   double screening = 1.0;    // eta
   double spin = 0.0;         // in [0, 1]
 
-  // Share of collisions with mu below the argument, before the spin factor.
-  double share_below(double mu) const { return (1.0 + screening) * mu / (screening + mu); }
+  // Inverse of the share of collisions below mu, before the spin factor.
   double sample(double u) const { return screening * u / (1.0 + screening - u); }
-  // Inverse of share_below.
-  double quantile(double share) const { return sample(share); }
 };
 
 struct ElasticScattering {
@@ -28,8 +25,8 @@ struct ElasticScattering {
   double rate_per_um() const { return element[0].rate_per_um + element[1].rate_per_um; }
   // Integral of (1 - cosine) over collisions with mu < mu_cut, spin included, 1/um.
   double transport_below(double mu_cut) const;
-  // Collisions with mu > mu_cut before the spin factor, 1/um.
-  double rate_above(double mu_cut) const;
+  // Integral of (1 - cosine)^2 over all collisions, spin included, 1/um.
+  double square_transport() const;
 };
 
 ElasticScattering elastic_scattering(double energy_keV);

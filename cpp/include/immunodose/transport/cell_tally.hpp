@@ -18,7 +18,9 @@ class CellTally {
 
   // The three calls of a Scorer.
   void point(Vec3 position_um, double energy_keV);
-  void segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV);
+  // The energy per length rises by the share `tilt` of its mean from the middle to the end.
+  void segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV,
+               double tilt = 0.0);
   double clearance(Vec3 position_um) const;
 
   // Calls visit(cell index, chords) for each cell that a path cuts.

@@ -15,10 +15,6 @@
 
 namespace immunodose {
 
-// Turns the electron by an elastic collision with mu = (1 - cosine)/2 above mu_cut.
-void scatter_elastically(Particle& electron, const ElasticScattering& elastic, double mu_cut,
-                         Stream& random);
-
 // Loss of a close collision above a threshold below the largest loss.
 double sample_hard_loss(const ElectronPhysics& physics, double energy_keV, double threshold_keV,
                         Stream& random);
@@ -52,12 +48,8 @@ inline double sample_distant_deflection(double energy_keV, double loss_keV, Stre
 // Cosine of an electron knocked on with energy W from rest. Eq. E11.
 double knock_on_cosine(double energy_keV, double loss_keV);
 
-// Loss of the soft collisions of a step; may exceed the energy where the electron stops.
-double sample_soft_loss(const CondensedElectron& condensed, double energy_keV, double step_um,
-                        const CondensedRates& rates, Stream& random);
-
-// Turns the electron by many soft deflections with this sum of 1 - cosine.
-void deflect_softly(Particle& electron, double transport, Stream& random);
+// Loss of many soft collisions with this mean and variance; the mean is positive. Eq. E22.
+double sample_soft_loss(double mean_keV, double variance_keV2, Stream& random);
 
 // Emits one bremsstrahlung photon.
 void radiate(Particle& electron, Stream& random, std::vector<Particle>& photons);

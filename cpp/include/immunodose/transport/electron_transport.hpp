@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Follows one electron or positron and all its delta rays to the cut-off, in water.
-// Collision by collision (detailed) or in steps that group the soft ones (condensed).
+// Collision by collision (detailed) or in flights between few large events (condensed).
 // docs/theory/electrons.md, sections 6 and 7.
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "immunodose/core/constants.hpp"
@@ -24,8 +25,9 @@ enum class ElectronMode { detailed, condensed };
 
 struct ElectronOptions {
   ElectronMode mode = ElectronMode::condensed;
-  double cutoff_keV = 0.05;      // slower electrons are absorbed where they are
-  double longest_step_um = 5.0;  // of condensed steps
+  double cutoff_keV = 0.05;  // slower electrons are absorbed where they are
+  // Condensed flights are cut to this length; the result does not depend on it.
+  double longest_step_um = std::numeric_limits<double>::infinity();
   // A particle is absorbed where it is if this many CSDA ranges do not lead out of its region.
   double reach_factor = 1.2;
 };
@@ -42,6 +44,11 @@ class ElectronTransport {
     if (options.cutoff_keV < electron_min_energy_keV) {
       throw InputError("cutoff_keV lies below the lowest energy of the electron model");
     }
+    if (condensed != nullptr) {
+      const CondensedRates lowest = condensed->at(options.cutoff_keV);
+      least_depth_ = lowest.depth;
+      lowest_ = {options.cutoff_keV, lowest.path_um};
+    }
   }
 
   template <Scorer S>
@@ -52,6 +59,13 @@ class ElectronTransport {
     }
     stack_.clear();
     stack_.push_back(start);
+    last_flight_um_ = 0.0;
+    least_grouped_keV_ = std::numeric_limits<double>::infinity();
+    if (options_.mode == ElectronMode::condensed && start.energy_keV > options_.cutoff_keV) {
+      if (start.energy_keV > least_start_keV) least_grouped_keV_ = least_grouped_keV;
+      last_flight_um_ = std::min(condensed_->resolution_um(),
+                                 last_flight_share * physics_.csda_range_um(start.energy_keV));
+    }
     while (!stack_.empty()) {
       Flight flight{stack_.back()};
       stack_.pop_back();
@@ -80,44 +94,33 @@ class ElectronTransport {
       if constexpr (requires { scorer.energy(e.energy_keV); }) scorer.energy(e.energy_keV);
       if constexpr (requires { scorer.at(e); }) scorer.at(e);
       if (ends(flight, scorer)) {
-        scorer.point(e.position_um, e.weight * e.energy_keV);
+        if (e.energy_keV > 0.0) scorer.point(e.position_um, e.weight * e.energy_keV);
         if (e.kind == ParticleKind::positron) annihilate(e, random, photons);
         return;
       }
       if constexpr (requires { scorer.roulette(e, random); }) {
         if (!scorer.roulette(e, random)) return;
       }
-      const double limit_um = step_limit(e, scorer);
-      if (limit_um > 0.0) {
-        condensed_step(flight, limit_um, random, scorer, photons);
-      } else {
+      if (e.energy_keV < least_grouped_keV_) {
         detailed_step(flight, random, scorer, photons);
+      } else {
+        condensed_flight(flight, random, scorer, photons);
       }
     }
-  }
-
-  // Longest condensed step here; 0 where single collisions are followed: in detailed mode, and
-  // where so few collisions fit into a step that grouping them gains nothing.
-  template <class S>
-  double step_limit(const Particle& e, S& scorer) const {
-    if (options_.mode == ElectronMode::detailed) return 0.0;
-    double limit_um = options_.longest_step_um;
-    if constexpr (requires { scorer.longest_step(e.position_um); }) {
-      limit_um = std::min(limit_um, scorer.longest_step(e.position_um));
-    }
-    constexpr double fewest_collisions = 4.0;
-    const ElectronRates rates = physics_.rates(e.energy_keV);
-    const double collisions = limit_um * (rates.elastic + rates.distant + rates.close);
-    return collisions < fewest_collisions ? 0.0 : limit_um;
   }
 
   template <class S>
   bool ends(Flight& flight, S& scorer) const {
     const double energy = flight.particle.energy_keV;
     if (energy <= options_.cutoff_keV) return true;
-    if (--flight.until_check > 0 && flight.clearance_um > 0.0) return false;
-    constexpr int steps_between_checks = 8;
-    flight.until_check = steps_between_checks;
+    if (physics_.csda_range_um(energy) < last_flight_um_) {
+      last_flight(flight.particle, scorer);
+      return true;
+    }
+    // Long flights leave the clearance behind at once: it is asked for now and then.
+    const bool in_flights = energy >= least_grouped_keV_;
+    if (--flight.until_check > 0 && (in_flights || flight.clearance_um > 0.0)) return false;
+    flight.until_check = in_flights ? 4 : 8;
     flight.clearance_um = scorer.clearance(flight.particle.position_um);
     return stays(energy, flight.clearance_um);
   }
@@ -151,64 +154,84 @@ class ElectronTransport {
     }
   }
 
-  // Soft deflection and loss at a random point of the step, then the hard collision if the step
-  // ends in one. Rates rise as the electron slows down: those of the end of the longest step
-  // bound them, and a collision is real in proportion. Eqs. E20-E23.
+  // One straight flight to the next event. The depth of events is known along the way that soft
+  // losses lead, so no event is turned down. Eqs. E19-E23.
   template <class S>
-  void condensed_step(Flight& flight, double longest_um, Stream& random, S& scorer,
-                      std::vector<Particle>& photons) {
+  void condensed_flight(Flight& flight, Stream& random, S& scorer, std::vector<Particle>& photons) {
     Particle& e = flight.particle;
     const CondensedRates rates = condensed_->at(e.energy_keV);
-    const double limit_um = std::min(rates.longest_step, longest_um);
-    const double least =
-        std::max(e.energy_keV - 1.5 * limit_um * rates.soft_stopping, options_.cutoff_keV);
-    const CondensedRates slowest = condensed_->at(least);
-    const double elastic = std::max(rates.hard_elastic, slowest.hard_elastic);
-    const double close = std::max(rates.hard_close, slowest.hard_close);
-    const double radiative = physics_.rates(e.energy_keV).radiative;
-    const double free_um = -fast_log(random.uniform32()) / (elastic + close + radiative);
-    const bool stops = soft_step(flight, std::min(free_um, limit_um), rates, random, scorer);
-    if (stops || free_um > limit_um || e.energy_keV <= options_.cutoff_keV) return;
+    const double depth = rates.depth + fast_log(random.uniform32());
+    bool has_event = depth > least_depth_;
+    CondensedElectron::Fall end = has_event ? condensed_->at_depth(depth) : lowest_;
+    if (rates.path_um - end.path_um > options_.longest_step_um) {
+      end.path_um = rates.path_um - options_.longest_step_um;
+      end.energy_keV = condensed_->energy_at_path_keV(end.path_um);
+      has_event = false;
+    }
+    const bool stops = fly(flight, end, rates, random, scorer);
+    if (!has_event || stops || e.energy_keV <= options_.cutoff_keV) return;
     const CondensedRates now = condensed_->at(e.energy_keV);
-    double chosen = random.uniform32() * (elastic + close + radiative);
-    if (chosen < elastic) {
-      if (chosen < now.hard_elastic) {
-        scatter_elastically(e, physics_.elastic(e.energy_keV), now.mu_cut, random);
-      }
-    } else if ((chosen -= elastic) < close) {
-      if (chosen >= now.hard_close ||
-          largest_loss_keV(e.energy_keV) <= condensed_->hard_loss_keV()) {
-        return;
-      }
-      close_collision(flight,
-                      sample_hard_loss(physics_, e.energy_keV, condensed_->hard_loss_keV(), random),
-                      random, scorer);
-    } else {
+    const double chosen = random.uniform32();
+    if (chosen < now.narrow_share) {
+      // What is left of the number is as random.
+      const double turn = now.widest_turn * chosen / now.narrow_share;
+      e.direction = turned(e.direction, turn, random_azimuth(random));
+    } else if (chosen < now.turn_share) {
+      e.direction = isotropic_direction(random);
+    } else if (chosen >= now.close_share) {
       radiate(e, random, photons);
+    } else {
+      const double hard = condensed_->hard_loss_keV(e.energy_keV);
+      if (largest_loss_keV(e.energy_keV) <= hard) return;
+      const double loss = sample_hard_loss(physics_, e.energy_keV, hard, random);
+      close_collision(flight, loss, random, scorer);
     }
   }
 
-  // Moves along one step with its soft loss and deflection; true if the electron stops in it.
+  // Moves along one flight with its soft loss; true if the electron stops in it.
   template <class S>
-  bool soft_step(Flight& flight, double step_um, const CondensedRates& rates, Stream& random,
-                 S& scorer) const {
+  bool fly(Flight& flight, const CondensedElectron::Fall& end, const CondensedRates& rates,
+           Stream& random, S& scorer) const {
     Particle& e = flight.particle;
-    double loss = sample_soft_loss(*condensed_, e.energy_keV, step_um, rates, random);
+    double length_um = rates.path_um - end.path_um;
+    const double mean = e.energy_keV - end.energy_keV;
+    if (!(length_um > 0.0 && mean > 0.0)) return false;
+    // Losses change along the flight in proportion to the stopping power.
+    const double tilt = std::max(-1.0, 1.0 - rates.soft_stopping * length_um / mean);
+    double loss = sample_soft_loss(mean, rates.soft_straggling * length_um, random);
     const bool stops = loss >= e.energy_keV;
     if (stops) {
-      step_um *= e.energy_keV / loss;
+      length_um *= e.energy_keV / loss;
       loss = e.energy_keV;
     }
-    const double share = random.uniform32();
-    const double hinge_um = share * step_um;
-    scorer.segment(e.position_um, e.direction, hinge_um, e.weight * loss * share);
-    flight.move(hinge_um);
-    const double at_hinge = std::max(e.energy_keV - share * loss, options_.cutoff_keV);
-    deflect_softly(e, condensed_->at(at_hinge).soft_transport * step_um, random);
-    scorer.segment(e.position_um, e.direction, step_um - hinge_um, e.weight * loss * (1.0 - share));
-    flight.move(step_um - hinge_um);
+    if constexpr (requires { scorer.energy(loss); }) scorer.energy(e.energy_keV - 0.5 * loss);
+    score(e, length_um, loss, tilt, scorer);
+    flight.move(length_um);
     e.energy_keV -= loss;
     return stops;
+  }
+
+  // Energy along a straight way, with the density 1 + tilt (2 t/length - 1) times the mean.
+  template <class S>
+  static void score(const Particle& e, double length_um, double loss_keV, double tilt, S& scorer) {
+    const double keV = e.weight * loss_keV;
+    if constexpr (requires { scorer.segment(e.position_um, e.direction, 1.0, 1.0, tilt); }) {
+      scorer.segment(e.position_um, e.direction, length_um, keV, tilt);
+    } else {
+      const double half_um = 0.5 * length_um;
+      const Vec3 middle = e.position_um + half_um * e.direction;
+      scorer.segment(e.position_um, e.direction, half_um, (0.5 - 0.25 * tilt) * keV);
+      scorer.segment(middle, e.direction, half_um, (0.5 + 0.25 * tilt) * keV);
+    }
+  }
+
+  // All that is left, uniformly along twice the mean way forward. Eq. E24.
+  template <class S>
+  void last_flight(Particle& e, S& scorer) const {
+    const double forward_um = condensed_->penetration_um(e.energy_keV);
+    score(e, 2.0 * forward_um, e.energy_keV, 0.0, scorer);
+    e.position_um = e.position_um + forward_um * e.direction;
+    e.energy_keV = 0.0;
   }
 
   template <class S>
@@ -241,11 +264,17 @@ class ElectronTransport {
     const double cosine = deflection_cosine(e.energy_keV, loss, loss);
     const double secondary = loss - water_binding_keV;
     if (secondary > options_.cutoff_keV && !stays(secondary, flight.clearance_um)) {
-      scorer.point(e.position_um, e.weight * water_binding_keV);
-      if constexpr (requires { scorer.secondary(); }) scorer.secondary();
       const double along = knock_on_cosine(e.energy_keV, loss);
-      stack_.push_back({ParticleKind::electron, secondary, e.position_um,
-                        deflected(e.direction, along, {-azimuth.cosine, -azimuth.sine}), e.weight});
+      Particle knocked{ParticleKind::electron, secondary, e.position_um,
+                       deflected(e.direction, along, {-azimuth.cosine, -azimuth.sine}), e.weight};
+      if (physics_.csda_range_um(secondary) < last_flight_um_) {
+        knocked.energy_keV = loss;  // the binding energy goes with the rest
+        last_flight(knocked, scorer);
+      } else {
+        scorer.point(e.position_um, e.weight * water_binding_keV);
+        if constexpr (requires { scorer.secondary(); }) scorer.secondary();
+        stack_.push_back(knocked);
+      }
     } else {
       scorer.point(e.position_um, e.weight * loss);
     }
@@ -256,6 +285,15 @@ class ElectronTransport {
   const ElectronPhysics& physics_;
   const CondensedElectron* condensed_;
   ElectronOptions options_;
+  // An electron ends in one flight where its CSDA range is below the resolution and this share of
+  // the range of its first ancestor. Eq. E24.
+  static constexpr double last_flight_share = 0.03;
+  // Single collisions: below the first, and where the first ancestor starts below the second.
+  static constexpr double least_grouped_keV = 1.0, least_start_keV = 10.0;
+  double least_grouped_keV_ = 0.0;
+  double last_flight_um_ = 0.0;
+  double least_depth_ = 0.0;
+  CondensedElectron::Fall lowest_{};
   std::vector<Particle> stack_;
 };
 

@@ -28,7 +28,9 @@ class HistoryScorer {
 
   // Scorer concept (particle.hpp); `energy` is that of the electron under way.
   void point(Vec3 position_um, double energy_keV);
-  void segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV);
+  // The energy per length rises by the share `tilt` of its mean from the middle to the end.
+  void segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV,
+               double tilt = 0.0);
   double clearance(Vec3 position_um);
   void energy(double energy_keV) {
     electron_keV_ = energy_keV;
@@ -60,7 +62,15 @@ class HistoryScorer {
   void add(Place place, double energy_keV);
   RegionTally::Deposit& deposit(std::int64_t cell);
   void grow();
-  void add(const Crossing& crossing, double energy_per_um, double let);
+  struct Slope {  // keV/um along a segment: first + rise * t
+    double first;
+    double rise;
+    double energy_keV(const Chord& chord) const {
+      return chord.length_um() * (first + 0.5 * rise * (chord.entry_um + chord.exit_um));
+    }
+  };
+  // Returns the energy in the cell.
+  double add(const Crossing& crossing, const Slope& loss, double let);
   bool inside_last(Vec3 from_um, Vec3 to_um) const;
 
   const SphereScene& scene_;

@@ -33,7 +33,8 @@ class TrackScorer {
   // Scorer concept and the hooks of the transports. HistoryScorer hears the same calls in the same
   // order as without a record: what it answers decides on the random numbers.
   void point(Vec3 position_um, double energy_keV);
-  void segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV);
+  void segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV,
+               double tilt = 0.0);
   double clearance(Vec3 position_um) { return scorer_.clearance(position_um); }
   void energy(double energy_keV) { scorer_.energy(energy_keV); }
   void begin(const Particle& particle);
