@@ -7,9 +7,9 @@
 
 #include "immunodose/geometry/grid_index.hpp"
 #include "immunodose/transport/far_kernel.hpp"
-#include "immunodose/transport/square_grid.hpp"
 #include "immunodose/transport/population_cross.hpp"
 #include "immunodose/transport/population_pairs.hpp"
+#include "immunodose/transport/square_grid.hpp"
 
 namespace immunodose {
 namespace {
