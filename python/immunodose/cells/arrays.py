@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _GEOMETRY_NAMES = ("cell", "x", "y", "z", "cell_radius", "nucleus_radius")
+NUCLEUS_OFFSET_NAMES = ("nucleus_offset_x", "nucleus_offset_y", "nucleus_offset_z")
 
 
 def _per_cell_variable(name: str, value: Any, n_cells: int) -> xr.Variable:
@@ -28,6 +29,11 @@ def _per_cell_variable(name: str, value: Any, n_cells: int) -> xr.Variable:
         value, units = value
     if name in _GEOMETRY_NAMES:
         raise InputError(f"per-cell variable {name!r} is a reserved name of the geometry.")
+    if name.startswith("nucleus_offset") and name not in NUCLEUS_OFFSET_NAMES:
+        raise InputError(
+            f"per-cell variable {name!r} would not move nuclei: their offsets from the center of "
+            f"the cell are {', '.join(NUCLEUS_OFFSET_NAMES)} (um)."
+        )
     values = np.asarray(value)
     if values.ndim == 0:
         values = np.broadcast_to(values, (n_cells,)).copy()
