@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
+#include "immunodose/core/simd.hpp"
 #include "immunodose/transport/hit_table.hpp"
 #include "immunodose/transport/population_dose.hpp"
 #include "immunodose/transport/s_value.hpp"
@@ -27,13 +28,64 @@ std::vector<CellShape> make_shapes(const DoubleArray& radius_um, const char* nam
   return shapes;
 }
 
+// The Fourier transforms of the caller: an object with set_density and convolve.
+class PythonConvolver : public MeshConvolver {
+ public:
+  explicit PythonConvolver(py::object convolver) : convolver_(std::move(convolver)) {}
+
+  void set_density(const MeshShape& shape, std::span<const float> density) override {
+    const py::gil_scoped_acquire gil;
+    const py::array_t<float> values({shape.n[0], shape.n[1], shape.n[2]}, density.data(),
+                                    py::none());  // a view: not kept by the callee
+    size_ = density.size();
+    half_ = {shape.n_transform[0] / 2 + 1, shape.n_transform[1] / 2 + 1,
+             shape.n_transform[2] / 2 + 1};
+    convolver_.attr("set_density")(values, shape.n_transform);
+  }
+
+  std::vector<float> convolve(std::span<const float> octant,
+                              const std::array<std::vector<double>, 3>& factor) override {
+    const py::gil_scoped_acquire gil;
+    const py::array_t<float> values({half_[0], half_[1], half_[2]}, octant.data(), py::none());
+    const py::array_t<float, py::array::c_style | py::array::forcecast> field(
+        convolver_.attr("convolve")(values, factor));
+    if (static_cast<std::size_t>(field.size()) != size_) {
+      throw InputError("the convolver returned a field of another size");
+    }
+    return {field.data(), field.data() + field.size()};
+  }
+
+ private:
+  py::object convolver_;
+  std::size_t size_ = 0;
+  std::array<std::int64_t, 3> half_{};
+};
+
+py::list make_report(const std::vector<SummationReport>& reports) {
+  py::list list;
+  for (const auto& report : reports) {
+    py::dict one;
+    one["kernels"] = report.kernel;
+    one["summation"] = static_cast<std::int64_t>(report.summation);
+    one["reach_um"] = report.reach_um;
+    one["mesh_spacing_um"] = report.mesh_spacing_um;
+    one["expected_error"] = report.expected_error;
+    one["measured_error"] = report.measured_error;
+    one["n_pairs"] = report.n_pairs;
+    list.append(std::move(one));
+  }
+  return list;
+}
+
 py::tuple bound_population_dose(
     const DoubleArray& x_um, const DoubleArray& y_um, const DoubleArray& z_um,
     const DoubleArray& shape_um, const Int64Array& shape_of, const DoubleArray& shape_class_um,
     const Int64Array& class_of, const DoubleArray& time_integrated_activity,
     double medium_concentration, double membrane_thickness_um, double density_g_per_cm3,
     const std::vector<std::pair<DoubleArray, DoubleArray>>& kernels,
-    const std::vector<std::int64_t>& targets, const AlphaChain* alpha_chain, int n_threads) {
+    const std::vector<std::int64_t>& targets, const AlphaChain* alpha_chain,
+    std::array<bool, 2> split_emission_origin, std::int64_t summation, double rtol,
+    const py::object& convolver, int n_threads) {
   const auto shapes = make_shapes(shape_um, "shape_um");
   const auto classes = make_shapes(shape_class_um, "shape_class_um");
   const PopulationInput input{view(x_um),           view(y_um),
@@ -46,18 +98,26 @@ py::tuple bound_population_dose(
   for (const auto& [edge, energy] : kernels) model.kernel.push_back(make_kernel(edge, energy));
   for (const auto target : targets) model.target.push_back(static_cast<Compartment>(target));
   model.alpha_chain = alpha_chain;
+  model.split_emission = split_emission_origin[0];
+  model.split_origin = split_emission_origin[1];
+  model.summation = static_cast<Summation>(summation);
+  model.rtol = rtol;
+  PythonConvolver transforms(convolver);
+  if (!convolver.is_none()) model.convolver = &transforms;
   PopulationResult result;
   {
     const py::gil_scoped_release release;
     result = population_dose(input, model, n_threads, python_stop_poll());
   }
   const auto n_cells = static_cast<py::ssize_t>(x_um.size());
-  const auto n_kernels = static_cast<py::ssize_t>(kernels.size());
+  const auto n_kernels = static_cast<py::ssize_t>(model.split_emission ? kernels.size() : 1);
+  const py::ssize_t n_origins = model.split_origin ? 2 : 1;
   const auto n_targets = static_cast<py::ssize_t>(targets.size());
   const auto n_hit_rows = alpha_chain == nullptr ? py::ssize_t{0} : n_cells;
   return py::make_tuple(
-      adopt(std::move(result.dose_Gy), {n_cells, n_targets, n_kernels, 2}),
-      adopt(std::move(result.hits), {n_hit_rows, static_cast<py::ssize_t>(n_hit_columns)}));
+      adopt(std::move(result.dose_Gy), {n_cells, n_targets, n_kernels, n_origins}),
+      adopt(std::move(result.hits), {n_hit_rows, static_cast<py::ssize_t>(n_hit_columns)}),
+      make_report(result.report));
 }
 
 py::array_t<double> bound_s_values(const DoubleArray& edge_um, const DoubleArray& energy_keV,
@@ -85,12 +145,14 @@ void register_transport(py::module_& transport) {
   transport.def("s_values", &bound_s_values, py::arg("edge_um"), py::arg("energy_keV"),
                 py::arg("source_um"), py::arg("target_um"), py::arg("distance_um"),
                 py::arg("density_g_per_cm3"));
-  transport.def("population_dose", &bound_population_dose, py::arg("x_um"), py::arg("y_um"),
-                py::arg("z_um"), py::arg("shape_um"), py::arg("shape_of"),
-                py::arg("shape_class_um"), py::arg("class_of"), py::arg("time_integrated_activity"),
-                py::arg("medium_concentration"), py::arg("membrane_thickness_um"),
-                py::arg("density_g_per_cm3"), py::arg("kernels"), py::arg("targets"),
-                py::arg("alpha_chain").none(true), py::arg("n_threads"));
+  transport.def("simd_level", [] { return std::string(simd_name(simd_level())); });
+  transport.def(
+      "population_dose", &bound_population_dose, py::arg("x_um"), py::arg("y_um"), py::arg("z_um"),
+      py::arg("shape_um"), py::arg("shape_of"), py::arg("shape_class_um"), py::arg("class_of"),
+      py::arg("time_integrated_activity"), py::arg("medium_concentration"),
+      py::arg("membrane_thickness_um"), py::arg("density_g_per_cm3"), py::arg("kernels"),
+      py::arg("targets"), py::arg("alpha_chain").none(true), py::arg("split_emission_origin"),
+      py::arg("summation"), py::arg("rtol"), py::arg("convolver").none(true), py::arg("n_threads"));
 }
 
 }  // namespace immunodose::bindings

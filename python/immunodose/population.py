@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,9 @@ import numpy as np
 from immunodose import _core
 from immunodose.cells import check
 from immunodose.cells.checks import nucleus_offset_um
-from immunodose.errors import InputError, ValidityWarning
+from immunodose.errors import InputError
 from immunodose.hits import alpha_chain
+from immunodose.mesh import MeshConvolver
 from immunodose.monte_carlo import population_dose as transported_dose
 from immunodose.physics import (
     PhysicsModel,
@@ -32,6 +33,14 @@ from immunodose.population_inputs import (
     check_split,
 )
 from immunodose.population_options import MonteCarloOptions
+from immunodose.population_shapes import CellShapes, cell_shapes, warn_of_class_spread
+from immunodose.population_sums import (
+    DEFAULT_RTOL,
+    SUMMATIONS,
+    summation_attr,
+    summation_options,
+    warn_of_mesh_error,
+)
 from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike
 from immunodose.schema import data_array
@@ -42,7 +51,6 @@ from immunodose.typing import (
     ORIGINS,
     TARGETS,
     FloatArray,
-    IntArray,
     Physics,
 )
 from immunodose.units import NM_PER_UM
@@ -53,33 +61,13 @@ if TYPE_CHECKING:
 METHODS = ("kernel", "monte_carlo")
 N_MOMENTS = 6
 
-# Cross-dose tables are made for this many cell shapes at most; the residue of a class is
-# reported as `cross_dose_class_spread` (docs/theory/transport.md, section 5).
-_MOST_SHAPE_CLASSES = 12
-_WIDE_SPREAD = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class _Shapes:
-    """Distinct (cell radius, nucleus radius) pairs, and the classes that stand for them."""
-
-    shape_um: FloatArray
-    shape_of: IntArray
-    class_um: FloatArray
-    class_of: IntArray
-
-    @property
-    def class_spread(self) -> float:
-        """Largest relative distance of a cell's radii from those of its class."""
-        own = self.shape_um[self.shape_of]
-        return float(np.max(np.abs(own / self.class_um[self.class_of] - 1.0)))
-
 
 @dataclass(frozen=True, slots=True)
 class _AgentDose:
     dose_Gy: FloatArray  # (cell, target, emission, origin)
     hits: FloatArray | None  # (cell, 1 + moments)
     model: PhysicsModel
+    report: list[dict[str, Any]]  # what was done, per sweep
 
 
 def absorbed_dose(
@@ -90,6 +78,8 @@ def absorbed_dose(
     split: Sequence[str] = ("target", "emission", "origin"),
     membrane_thickness_nm: float = 10.0,
     density_g_per_cm3: float = 1.0,
+    rtol: float = DEFAULT_RTOL,
+    summation: str = "auto",
     dtype: str = "float64",
     n_threads: int | None = None,
     merge: bool = True,
@@ -117,6 +107,14 @@ def absorbed_dose(
         Of method "kernel": "kernel" (the default): kernels of electrons that scatter and straggle,
         straggled alphas, photons to 1 mm, recoils at the decay; or "mird": straight CSDA tracks of
         alphas and electrons. Method "monte_carlo" has its own ("monte_carlo", or None).
+    rtol
+        Of method "kernel": largest root mean square error of the sums over cells that a mesh may
+        make, relative to the mean; 2e-5 to 0.01.
+    summation
+        Of method "kernel": how doses from other cells are added up. "auto" takes the fastest for
+        each emission class: "direct" (all pairs, double precision) up to 500 cells, "cell_list"
+        (all pairs within reach) or "particle_mesh" (near pairs, and a mesh for all others; but
+        cell lists for short reach).
     split
         Dims of the result beside `cell`, any of nuclide, target, emission, origin. What is left
         out is summed; without `target` it is the nucleus.
@@ -184,8 +182,10 @@ def absorbed_dose(
 
     Notes
     -----
-    Eq. 17 of docs/theory/transport.md. The medium is water without end; activity in it fills all
-    space outside the cells. Distances are interpolated in tables good to 1e-4. Cells of more
+    Eq. 17 of docs/theory/transport.md, and docs/theory/population.md for the sums over cells: the
+    attribute ``summation`` (JSON) tells the method of each sweep, its reach, the error expected
+    and, for a mesh, the error measured at some cells. The medium is water without end; activity in
+    it fills all space outside the cells. Cells of more
     than 12 different shapes share tables for the cross-dose (self-doses stay exact): the
     attribute ``cross_dose_class_spread`` is the largest relative distance of radii to the class;
     above 0.1 it warns. ``electron_energy_fraction_below_tables`` and ``..._above_tables`` (JSON,
@@ -203,6 +203,7 @@ def absorbed_dose(
     """
     check_choice("method", method, METHODS)
     check_choice("dtype", dtype, DTYPES)
+    check_choice("summation", summation, SUMMATIONS)
     kept = check_split(split)
     options = MonteCarloOptions(
         realization=realization,
@@ -225,9 +226,13 @@ def absorbed_dose(
         density_g_per_cm3=density_g_per_cm3,
         dtype=dtype,
         n_threads=n_threads,
+        **summation_options(method, summation, rtol),
     )
-    if not merge:
-        return result
+    return _merged(cells, result) if merge else result
+
+
+def _merged(cells: xr.Dataset, result: xr.Dataset) -> xr.Dataset:
+    """Return the cells with the variables of the result beside their own."""
     merged = cells.drop_vars([name for name in result.data_vars if name in cells]).assign(
         result.data_vars
     )
@@ -246,6 +251,8 @@ def _by_kernel(
     density_g_per_cm3: float,
     dtype: str,
     n_threads: int | None,
+    summation: str,
+    rtol: float,
 ) -> xr.Dataset:
     options.require_default("kernel")
     model_name = require_physics(physics)
@@ -255,7 +262,7 @@ def _by_kernel(
     threads = resolve_threads(n_threads)
     membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
     density = require_density(density_g_per_cm3)
-    shapes = _shapes(cells)
+    shapes = cell_shapes(cells)
     targets = TARGETS if "target" in kept else ("nucleus",)
     agents = [
         _agent_dose(
@@ -266,14 +273,18 @@ def _by_kernel(
             physics=model_name,
             membrane_um=membrane_um,
             density=density,
-            with_hits="emission" in kept,
+            kept=kept,
+            summation=summation,
+            rtol=rtol,
             n_threads=threads,
         )
         for row in rows
     ]
     for model in {agent.model.nuclide: agent.model for agent in agents}.values():
         warn_of_electrons(model)
-    _warn_of_class_spread(shapes.class_spread)
+    warn_of_class_spread(shapes.class_spread)
+    sweeps = [(agent.model, agent.report) for agent in agents]
+    warn_of_mesh_error(sweeps, rtol)
     result = _dose_dataset(cells, agents, kept, targets, dtype)
     result.attrs = _attrs(
         cells,
@@ -283,6 +294,9 @@ def _by_kernel(
         membrane_thickness_nm=membrane_um * NM_PER_UM,
         density_g_per_cm3=density,
         cross_dose_class_spread=shapes.class_spread,
+        rtol=rtol,
+        summation=summation_attr(sweeps),
+        simd=_core.transport.simd_level(),
     )
     return result
 
@@ -299,50 +313,18 @@ def _require_concentric(cells: xr.Dataset) -> None:
     )
 
 
-def _warn_of_class_spread(spread: float) -> None:
-    if spread > _WIDE_SPREAD:
-        warnings.warn(
-            f"the cells have more than {_MOST_SHAPE_CLASSES} shapes, so shapes share tables for "
-            f"the cross-dose; radii differ from those of their class by up to {spread:.0%}. "
-            "Measured for 50 %, touching cells: single cross-doses within 4 %, 2 % rms, their "
-            "mean within 0.2 %; less for narrower classes. Use at most "
-            f"{_MOST_SHAPE_CLASSES} pairs of cell and nucleus radius for an error of 1e-4.",
-            ValidityWarning,
-            stacklevel=3,
-        )
-
-
-def _shapes(cells: xr.Dataset) -> _Shapes:
-    radii = np.stack(
-        [cells[name].values.astype(np.float64) for name in ("cell_radius", "nucleus_radius")],
-        axis=1,
-    )
-    shape_um, shape_of = np.unique(radii, axis=0, return_inverse=True)
-    shape_of = shape_of.reshape(-1).astype(np.int64)
-    if len(shape_um) <= _MOST_SHAPE_CLASSES:
-        return _Shapes(shape_um, shape_of, shape_um, shape_of)
-    # Equal numbers of cells per class, by cell radius; a class has the mean squared radii of its
-    # cells, which the cross-dose depends on to first order.
-    rank = np.empty(len(radii), dtype=np.int64)
-    rank[np.lexsort((radii[:, 1], radii[:, 0]))] = np.arange(len(radii))
-    class_of = rank * _MOST_SHAPE_CLASSES // len(radii)
-    counts = np.bincount(class_of, minlength=_MOST_SHAPE_CLASSES)
-    class_um = np.sqrt(
-        np.stack([np.bincount(class_of, weights=radii[:, k] ** 2) / counts for k in (0, 1)], axis=1)
-    )
-    return _Shapes(shape_um, shape_of, class_um, class_of)
-
-
 def _agent_dose(
     cells: xr.Dataset,
     row: Agent,
     *,
-    shapes: _Shapes,
+    shapes: CellShapes,
     targets: Sequence[str],
     physics: Physics,
     membrane_um: float,
     density: float,
-    with_hits: bool,
+    kept: tuple[str, ...],
+    summation: str,
+    rtol: float,
     n_threads: int,
 ) -> _AgentDose:
     """Dose and hits of one row of `time_integrated_activity`."""
@@ -350,10 +332,10 @@ def _agent_dose(
         row.nuclide, physics=physics, retention=row.retention, density_g_per_cm3=density
     )
     scored = [name for name in targets if not (name == "membrane" and membrane_um == 0.0)]
-    dose, hits = _core.transport.population_dose(
-        x_um=cells["x"].values.astype(np.float64),
-        y_um=cells["y"].values.astype(np.float64),
-        z_um=cells["z"].values.astype(np.float64),
+    dose, hits, report = _core.transport.population_dose(
+        x_um=cells["x"].values.astype(np.float64, copy=False),
+        y_um=cells["y"].values.astype(np.float64, copy=False),
+        z_um=cells["z"].values.astype(np.float64, copy=False),
         shape_um=shapes.shape_um,
         shape_of=shapes.shape_of,
         shape_class_um=shapes.class_um,
@@ -364,17 +346,44 @@ def _agent_dose(
         density_g_per_cm3=density,
         kernels=[(kernel.edge_um, kernel.energy_keV) for kernel in model.kernels.values()],
         targets=[TARGETS.index(name) for name in scored],
-        alpha_chain=alpha_chain(row.nuclide, retention=row.retention) if with_hits else None,
+        alpha_chain=alpha_chain(row.nuclide, retention=row.retention)
+        if "emission" in kept
+        else None,
+        split_emission_origin=("emission" in kept, "origin" in kept),
+        summation=SUMMATIONS.index(summation),
+        rtol=rtol,
+        convolver=MeshConvolver(n_threads),
         n_threads=n_threads,
     )
-    full = np.zeros((row.activity.shape[0], len(targets), len(EMISSIONS), len(ORIGINS)))
+    return _AgentDose(
+        _all_labels(dose, model, scored, targets, kept), hits if hits.size else None, model, report
+    )
+
+
+def _all_labels(
+    dose: FloatArray,
+    model: PhysicsModel,
+    scored: Sequence[str],
+    targets: Sequence[str],
+    kept: tuple[str, ...],
+) -> FloatArray:
+    """Doses with a place for emissions without a kernel and targets without a mass."""
     columns = [EMISSIONS.index(name) for name in model.kernels]
+    if "emission" in kept:
+        if columns == list(range(len(EMISSIONS))) and len(scored) == len(targets):
+            return dose
+    elif len(scored) == len(targets):
+        return dose
+    n_emissions = len(EMISSIONS) if "emission" in kept else 1
+    full = np.zeros((dose.shape[0], len(targets), n_emissions, dose.shape[3]))
     for t, name in enumerate(targets):
-        if name in scored:
+        if name not in scored:
+            full[:, t] = np.nan
+        elif "emission" in kept:
             full[:, t, columns] = dose[:, scored.index(name)]
         else:
-            full[:, t] = np.nan
-    return _AgentDose(full, hits if hits.size else None, model)
+            full[:, t] = dose[:, scored.index(name)]
+    return full
 
 
 def _dose_dataset(
@@ -386,18 +395,15 @@ def _dose_dataset(
 ) -> xr.Dataset:
     import xarray as xr
 
-    per_agent = np.stack([agent.dose_Gy for agent in agents])  # (nuclide, cell, target, ...)
     axes = ("nuclide", "cell", "target", "emission", "origin")
-    total = xr.DataArray(per_agent, dims=axes)
-    if "target" not in kept:
-        total = total.isel(target=0)
-    summed = [name for name in axes if name not in ("cell", "target", *kept)]
-    total = total.sum(summed, skipna=False).transpose("cell", *kept)
-    variables = {
-        "absorbed_dose": data_array(
-            "absorbed_dose", ("cell", *kept), np.ascontiguousarray(total.values, dtype=dtype)
-        )
-    }
+    if "nuclide" in kept:
+        doses = np.stack([agent.dose_Gy for agent in agents])
+    else:
+        doses = functools.reduce(np.add, [agent.dose_Gy for agent in agents])[np.newaxis]
+    gone = tuple(i for i, name in enumerate(axes) if name not in ("cell", *kept))
+    total = xr.DataArray(doses.squeeze(gone), dims=[n for n in axes if n in ("cell", *kept)])
+    values = np.ascontiguousarray(total.transpose("cell", *kept).values, dtype=dtype)
+    variables = {"absorbed_dose": data_array("absorbed_dose", ("cell", *kept), values)}
     hits = [agent.hits for agent in agents if agent.hits is not None]
     if hits:
         all_hits = np.sum(hits, axis=0)

@@ -33,7 +33,18 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("physics", "emission_kernels"),
     ("kernels",),
     ("data",),
-    ("schema", "provenance", "units", "rng", "threads", "memory", "typing", "errors", "_version"),
+    (
+        "schema",
+        "provenance",
+        "units",
+        "rng",
+        "threads",
+        "memory",
+        "mesh",
+        "typing",
+        "errors",
+        "_version",
+    ),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 ANY_LAYER = {"_core", "testing"}  # `_core` may be imported, `testing` may import, everywhere

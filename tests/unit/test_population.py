@@ -456,7 +456,7 @@ def test_error_of_shape_classes_is_the_stated_one(
 ) -> None:
     scene = imd.label(eight_touching(lowest), "Lu-177", decays_per_cell=10.0)
     exact = dose_of(scene, split=("origin",))
-    monkeypatch.setattr("immunodose.population._MOST_SHAPE_CLASSES", 1)
+    monkeypatch.setattr("immunodose.population_shapes._MOST_SHAPE_CLASSES", 1)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         classed = dose_of(scene, split=("origin",))

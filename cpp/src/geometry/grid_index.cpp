@@ -11,6 +11,9 @@ namespace immunodose {
 namespace {
 
 constexpr double max_bins_per_axis = 1048576.0;  // 2^20: three of them fit a 64-bit key
+// All bins are numbered where they take little more memory than the points themselves.
+constexpr double most_dense_bins_per_point = 4.0;
+constexpr double least_dense_bins = 4096.0;
 
 struct Bounds {
   double low = 0.0;
@@ -43,14 +46,7 @@ GridIndex::GridIndex(std::span<const double> x_um, std::span<const double> y_um,
 
   std::vector<std::uint64_t> key(n);
   for (std::size_t i = 0; i < n; ++i) key[i] = key_of(bin_of({x_um[i], y_um[i], z_um[i]}));
-  order_.resize(n);
-  std::iota(order_.begin(), order_.end(), std::int64_t{0});
-  const auto rank_key = [&](std::int64_t id) {
-    const auto i = static_cast<std::size_t>(id);
-    return std::tuple(key[i], x_um[i], y_um[i], z_um[i], id);
-  };
-  std::sort(order_.begin(), order_.end(),
-            [&](std::int64_t a, std::int64_t b) { return rank_key(a) < rank_key(b); });
+  order_points(x_um, y_um, z_um, key);
 
   points_.reserve(n);
   for (const std::int64_t id : order_) {
@@ -64,16 +60,44 @@ GridIndex::GridIndex(std::span<const double> x_um, std::span<const double> y_um,
   starts_.push_back(size());
 }
 
-GridIndex::Bin GridIndex::bin_of(Vec3 point) const {
-  const std::array<double, 3> offset{point.x - low_.x, point.y - low_.y, point.z - low_.z};
-  Bin bin{};
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    // Clamped while still a double: a far-away center must not overflow the integer.
-    const double position = std::floor(offset[axis] / edge_um_);
-    const auto last = static_cast<double>(n_bins_[axis] - 1);
-    bin[axis] = static_cast<std::int64_t>(std::clamp(position, 0.0, last));
+// By bin, then x, y, z, then the caller's number.
+void GridIndex::order_points(std::span<const double> x_um, std::span<const double> y_um,
+                             std::span<const double> z_um, const std::vector<std::uint64_t>& key) {
+  const std::size_t n = key.size();
+  order_.resize(n);
+  std::iota(order_.begin(), order_.end(), std::int64_t{0});
+  const auto rank_key = [&](std::int64_t id) {
+    const auto i = static_cast<std::size_t>(id);
+    return std::tuple(key[i], x_um[i], y_um[i], z_um[i], id);
+  };
+  const auto before = [&](std::int64_t a, std::int64_t b) { return rank_key(a) < rank_key(b); };
+  const double n_bins = static_cast<double>(n_bins_[0]) * static_cast<double>(n_bins_[1]) *
+                        static_cast<double>(n_bins_[2]);
+  if (n_bins > most_dense_bins_per_point * static_cast<double>(n) + least_dense_bins) {
+    std::sort(order_.begin(), order_.end(), before);
+    return;
   }
-  return bin;
+  sort_by_counting(key);
+  for (std::size_t bin = 0; bin + 1 < dense_.size(); ++bin) {
+    if (dense_[bin + 1] - dense_[bin] < 2) continue;
+    std::sort(order_.begin() + dense_[bin], order_.begin() + dense_[bin + 1], before);
+  }
+}
+
+void GridIndex::sort_by_counting(const std::vector<std::uint64_t>& key) {
+  const auto place = [&](std::size_t i) {
+    const auto axis = [&](unsigned at) {
+      return static_cast<std::int64_t>((key[i] >> at) & axis_mask);
+    };
+    return place_of({axis(0), axis(axis_bits), axis(2 * axis_bits)});
+  };
+  dense_.assign(static_cast<std::size_t>(n_bins_[0] * n_bins_[1] * n_bins_[2]) + 1, 0);
+  for (std::size_t i = 0; i < key.size(); ++i) ++dense_[place(i) + 1];
+  std::partial_sum(dense_.begin(), dense_.end(), dense_.begin());
+  std::vector<std::int64_t> next(dense_.begin(), dense_.end() - 1);
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    order_[static_cast<std::size_t>(next[place(i)]++)] = static_cast<std::int64_t>(i);
+  }
 }
 
 }  // namespace immunodose

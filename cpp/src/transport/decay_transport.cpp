@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 
+#include "immunodose/core/cumulative_cursor.hpp"
 #include "immunodose/core/error.hpp"
 #include "immunodose/transport/direction.hpp"
 #include "immunodose/transport/track_scorer.hpp"
@@ -50,26 +51,6 @@ std::size_t row_size(const KeptDims& kept, std::size_t n_columns) {
   return (kept.target ? RegionTally::n_targets : 1) * (kept.emission ? n_columns : 1) *
          (kept.origin ? RegionTally::n_origins : 1);
 }
-
-// Finds the slot of ascending positions on a cumulative scale.
-template <class T>
-class Cursor {
- public:
-  Cursor(const LargeVector<T>& cumulative, T position)
-      : cumulative_(cumulative),
-        slot_(static_cast<std::size_t>(
-            std::upper_bound(cumulative.begin(), cumulative.end(), position) -
-            cumulative.begin())) {}
-
-  std::size_t at(T position) {
-    while (slot_ + 1 < cumulative_.size() && cumulative_[slot_] <= position) ++slot_;
-    return std::min(slot_, cumulative_.size() - 1);
-  }
-
- private:
-  const LargeVector<T>& cumulative_;
-  std::size_t slot_;
-};
 
 }  // namespace
 
@@ -347,9 +328,8 @@ DecayTransportResult DecayTransport::realization(const DecaySources& sources, co
   run(
       to - from, first_history + from, sources.world_radius_um,
       [&](std::int64_t first) {
-        return [cursor = Cursor<std::int64_t>(until, from + first), from](std::int64_t i) mutable {
-          return cursor.at(from + i);
-        };
+        return [cursor = CumulativeCursor<std::int64_t>(until, from + first),
+                from](std::int64_t i) mutable { return cursor.at(from + i); };
       },
       until.size(), tally, stop);
   DecayTransportResult result;
@@ -389,7 +369,7 @@ RecordedDecay DecayTransport::record(const DecaySources& sources, std::int64_t c
                      " decays of these sources. Were cells or activity changed since the "
                      "realization?");
   }
-  const std::size_t slot = Cursor<std::int64_t>(until, history).at(history);
+  const std::size_t slot = CumulativeCursor<std::int64_t>(until, history).at(history);
   const Source source = source_of(slot, until.size());
   if (source.cell >= 0) {
     decay.cell = scene_.order()[static_cast<std::size_t>(source.cell)];
@@ -487,7 +467,7 @@ DecayTransportResult DecayTransport::mean(const DecaySources& sources, const Kep
     run(
         n_each, first_history + b * n_each, sources.world_radius_um,
         [&](std::int64_t first) {
-          return [&position, cursor = Cursor<double>(until, position(first))](
+          return [&position, cursor = CumulativeCursor<double>(until, position(first))](
                      std::int64_t i) mutable { return cursor.at(position(i)); };
         },
         until.size(), tally, stop);

@@ -74,6 +74,7 @@ def hit_histories(
     straggling: bool,
     n_threads: int,
 ) -> tuple[_Floats, _Floats, _Ints]: ...
+def simd_level() -> str: ...
 def population_dose(
     x_um: _Floats,
     y_um: _Floats,
@@ -89,8 +90,12 @@ def population_dose(
     kernels: Sequence[tuple[_Floats, _Floats]],
     targets: Sequence[int],
     alpha_chain: AlphaChain | None,
+    split_emission_origin: tuple[bool, bool],
+    summation: int,
+    rtol: float,
+    convolver: object | None,
     n_threads: int,
-) -> tuple[_Floats, _Floats]: ...
+) -> tuple[_Floats, _Floats, list[dict[str, Any]]]: ...
 def cell_monte_carlo(
     source_axes_um: _Axes,
     target_axes_um: _Axes,

@@ -32,6 +32,14 @@ inline const bool cpu_has_avx2 = [] {
 #endif
 }();
 
+enum class SimdLevel { baseline, avx2 };
+
+inline SimdLevel simd_level() { return cpu_has_avx2 ? SimdLevel::avx2 : SimdLevel::baseline; }
+
+inline const char* simd_name(SimdLevel level) {
+  return level == SimdLevel::avx2 ? "AVX2" : "baseline";
+}
+
 // Asks for the cache lines of an object that will be read soon; never changes a result.
 inline void prefetch(const void* object, std::size_t n_bytes) {
 #if defined(__GNUC__)

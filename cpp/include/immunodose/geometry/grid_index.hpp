@@ -40,18 +40,58 @@ class GridIndex {
   template <class Visitor>
   void visit_ranges(Vec3 center, double reach_um, Visitor&& visitor) const;
 
+  // Occupied bins in the order of ranks: bin i holds the ranks [bin_start(i), bin_start(i + 1)).
+  std::int64_t n_occupied() const { return static_cast<std::int64_t>(keys_.size()); }
+  std::int64_t bin_start(std::int64_t i) const { return starts_[static_cast<std::size_t>(i)]; }
+  Vec3 bin_low(std::int64_t i) const {
+    const std::uint64_t key = keys_[static_cast<std::size_t>(i)];
+    const auto axis = [key](unsigned place) {
+      return static_cast<double>((key >> place) & axis_mask);
+    };
+    return low_ + edge_um_ * Vec3{axis(0), axis(axis_bits), axis(2 * axis_bits)};
+  }
+
+  // Calls visitor(begin, end, half_um) for ascending ranges of ranks that hold all points within
+  // `reach_um` of a box; those of one range lie within it along x by less than half_um.
+  template <class Visitor>
+  void visit_around(Vec3 low, Vec3 high, double reach_um, Visitor&& visitor) const;
+
  private:
   using Bin = std::array<std::int64_t, 3>;
 
-  Bin bin_of(Vec3 point) const;
-  static std::uint64_t key_of(Bin bin) {
-    return (static_cast<std::uint64_t>(bin[2]) << 42) | (static_cast<std::uint64_t>(bin[1]) << 21) |
-           static_cast<std::uint64_t>(bin[0]);
+  Bin bin_of(Vec3 point) const {
+    return {axis_bin(0, point.x - low_.x), axis_bin(1, point.y - low_.y),
+            axis_bin(2, point.z - low_.z)};
   }
-  std::int64_t first_rank(std::uint64_t key) const {
-    const auto it = std::lower_bound(keys_.begin(), keys_.end(), key);
+  // Clamped while still a double: a far-away center must not overflow the integer.
+  std::int64_t axis_bin(std::size_t axis, double offset_um) const {
+    const auto last = static_cast<double>(n_bins_[axis] - 1);
+    return static_cast<std::int64_t>(std::clamp(offset_um / edge_um_, 0.0, last));
+  }
+  static constexpr unsigned axis_bits = 21;
+  static constexpr std::uint64_t axis_mask = (std::uint64_t{1} << axis_bits) - 1;
+  static std::uint64_t key_of(Bin bin) {
+    return (static_cast<std::uint64_t>(bin[2]) << (2 * axis_bits)) |
+           (static_cast<std::uint64_t>(bin[1]) << axis_bits) | static_cast<std::uint64_t>(bin[0]);
+  }
+  std::size_t place_of(Bin bin) const {
+    return static_cast<std::size_t>((bin[2] * n_bins_[1] + bin[1]) * n_bins_[0] + bin[0]);
+  }
+  // First rank in or after a bin.
+  std::int64_t first_rank(Bin bin) const {
+    if (!dense_.empty()) return dense_[place_of(bin)];
+    const auto it = std::lower_bound(keys_.begin(), keys_.end(), key_of(bin));
     return starts_[static_cast<std::size_t>(it - keys_.begin())];
   }
+  // First rank after a bin and all before it.
+  std::int64_t next_rank(Bin bin) const {
+    if (!dense_.empty()) return dense_[place_of(bin) + 1];
+    const auto it = std::upper_bound(keys_.begin(), keys_.end(), key_of(bin));
+    return starts_[static_cast<std::size_t>(it - keys_.begin())];
+  }
+  void order_points(std::span<const double> x_um, std::span<const double> y_um,
+                    std::span<const double> z_um, const std::vector<std::uint64_t>& key);
+  void sort_by_counting(const std::vector<std::uint64_t>& key);
 
   double edge_um_;
   Vec3 low_{};
@@ -60,6 +100,7 @@ class GridIndex {
   std::vector<Vec3> points_;          // by rank
   std::vector<std::uint64_t> keys_;   // occupied bins, ascending
   std::vector<std::int64_t> starts_;  // first rank of each occupied bin, then size()
+  std::vector<std::int64_t> dense_;   // first rank of every bin, where there are not too many
 };
 
 template <class Visitor>
@@ -87,9 +128,36 @@ void GridIndex::visit_ranges(Vec3 center, double reach_um, Visitor&& visitor) co
   for (std::int64_t iz = low[2]; iz <= high[2]; ++iz) {
     for (std::int64_t iy = low[1]; iy <= high[1]; ++iy) {
       // Bins of one row along x have adjacent keys, hence adjacent ranks.
-      const std::int64_t begin = first_rank(key_of({low[0], iy, iz}));
-      const std::int64_t end = first_rank(key_of({high[0], iy, iz}) + 1);
-      if (!visitor(begin, end)) return;
+      if (!visitor(first_rank({low[0], iy, iz}), next_rank({high[0], iy, iz}))) return;
+    }
+  }
+}
+
+template <class Visitor>
+void GridIndex::visit_around(Vec3 low_um, Vec3 high_um, double reach_um, Visitor&& visitor) const {
+  const Vec3 reach{reach_um, reach_um, reach_um};
+  const Bin low = bin_of(low_um - reach);
+  const Bin high = bin_of(high_um + reach);
+  const auto n_rows = (high[1] - low[1] + 1) * (high[2] - low[2] + 1);
+  if (dense_.empty() && n_rows > n_occupied()) {
+    visitor(std::int64_t{0}, size(), reach_um);
+    return;
+  }
+  // Distance along an axis between the box and a bin.
+  const auto gap = [this](double origin, double from, double to, std::int64_t bin) {
+    const double bin_low = origin + edge_um_ * static_cast<double>(bin);
+    return std::max({0.0, bin_low - to, from - (bin_low + edge_um_)});
+  };
+  for (std::int64_t iz = low[2]; iz <= high[2]; ++iz) {
+    const double z = gap(low_.z, low_um.z, high_um.z, iz);
+    for (std::int64_t iy = low[1]; iy <= high[1]; ++iy) {
+      const double y = gap(low_.y, low_um.y, high_um.y, iy);
+      const double left2 = reach_um * reach_um - y * y - z * z;
+      if (left2 < 0.0) continue;
+      const double half = std::sqrt(left2);
+      const std::int64_t begin = first_rank({axis_bin(0, low_um.x - half - low_.x), iy, iz});
+      const std::int64_t end = next_rank({axis_bin(0, high_um.x + half - low_.x), iy, iz});
+      if (begin < end) visitor(begin, end, half);
     }
   }
 }

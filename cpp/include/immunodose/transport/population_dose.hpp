@@ -11,6 +11,7 @@
 #include "immunodose/core/parallel.hpp"
 #include "immunodose/physics/radial_kernel.hpp"
 #include "immunodose/transport/hit_table.hpp"
+#include "immunodose/transport/particle_mesh.hpp"
 
 namespace immunodose {
 
@@ -39,23 +40,48 @@ struct PopulationInput {
   double density_g_per_cm3;
 };
 
+// How the doses from other cells are added up.
+enum class Summation : std::int64_t {
+  automatic = 0,
+  direct = 1,         // all pairs within reach, double precision
+  cell_list = 2,      // all pairs within reach, tables over squared distance
+  particle_mesh = 3,  // far cells through a mesh, near ones from a cell list
+};
+
 struct PopulationModel {
   std::vector<RadialKernel> kernel;         // one per emission class
   std::vector<Compartment> target;          // scored compartments
   const AlphaChain* alpha_chain = nullptr;  // hits are scored where given
+  bool split_emission = true;               // else doses of all kernels are summed
+  bool split_origin = true;                 // else self and cross are summed
+  Summation summation = Summation::automatic;
+  double rtol = 1e-3;                  // root mean square error over mean, of a mesh
+  MeshConvolver* convolver = nullptr;  // needed for a mesh
+};
+
+// What was done for the kernels of one sweep.
+struct SummationReport {
+  std::vector<std::int64_t> kernel;  // numbers in PopulationModel::kernel
+  Summation summation;
+  double reach_um;         // of the sum over pairs
+  double mesh_spacing_um;  // 0 without a mesh
+  double expected_error;   // relative, root mean square
+  double measured_error;   // of the mesh at some cells, against sums over all others
+  std::int64_t n_pairs;    // whose distance was computed
 };
 
 struct PopulationResult {
-  // (cell, target, kernel, origin): origin 0 = self, 1 = cross (medium included). Gy.
+  // (cell, target, kernel or 1, origin or 1): origin 0 = self, 1 = cross (medium included). Gy.
   std::vector<double> dose_Gy;
   // (cell, traversals and moments 0..5), empty without an alpha chain.
   std::vector<double> hits;
+  std::vector<SummationReport> report;
 };
 
 // Traversals and the moments 0..5.
 inline constexpr std::size_t n_hit_columns = 1 + HitChannels::n_moments;
 
-// Eq. 17, docs/theory/transport.md. Cost: cells times neighbors within the reach of each class.
+// Eq. 17, docs/theory/transport.md, and docs/theory/population.md.
 PopulationResult population_dose(const PopulationInput& input, const PopulationModel& model,
                                  int n_threads, const StopPoll& stop = {});
 

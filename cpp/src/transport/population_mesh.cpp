@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Cross-doses of long reach: near pairs from a cell list, all others through a mesh. Eqs. P4-P9,
+// docs/theory/population.md.
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "immunodose/geometry/grid_index.hpp"
+#include "immunodose/transport/far_kernel.hpp"
+#include "immunodose/transport/population_cross.hpp"
+#include "immunodose/transport/population_pairs.hpp"
+#include "immunodose/transport/square_grid.hpp"
+
+namespace immunodose {
+namespace {
+
+// The far field of a region differs from that of its center by this times the Laplacian.
+double sixth_of_mean_square_um2(const Region& region) {
+  const double o = region.outer_um;
+  const double i = region.inner_um;
+  if (region.is_surface()) return o * o / 6.0;
+  return 0.1 * (std::pow(o, 5) - std::pow(i, 5)) / (std::pow(o, 3) - std::pow(i, 3));
+}
+
+constexpr std::size_t most_samples = 8;  // cells whose far field is checked
+
+class MeshSum {
+ public:
+  MeshSum(const PopulationTables& tables, const Channels& channels, const MeshPlan& plan)
+      : tables_(tables), channels_(channels), plan_(plan), in_(tables.input()) {
+    find_reference();
+    for (std::size_t k = 0; k < channels.kernels.size(); ++k) far_.push_back(make_far_kernel(k));
+  }
+
+  // Returns the error measured at some cells.
+  double make_far_fields() {
+    double measured_error = 0.0;
+    far_sums_ = far_fields(measured_error);
+    return measured_error;
+  }
+
+  std::int64_t add_near_pairs(const CrossSink& sink) const {
+    const PopulationPairs near(
+        tables_, channels_, plan_.cut_um,
+        [&](const TablePair& pair, const std::vector<double>& edge_um2,
+            std::vector<double>& values) { subtract_far(pair, edge_um2, values); });
+    const std::size_t width = channels_.width();
+    return near.sum(plan_.cut_um, [&](std::size_t cell, std::vector<double>& sums) {
+      for (std::size_t c = 0; c < width; ++c) {
+        sums[c] += static_cast<double>(far_sums_[cell * width + c]);
+      }
+      sink(cell, sums);
+    });
+  }
+
+ private:
+  std::size_t n_targets() const { return tables_.model().target.size(); }
+
+  // One pair of regions stands for all on the mesh; the others differ by a Laplacian.
+  void find_reference() {
+    shape_ = in_.shape_class[in_.shape_class.size() / 2];
+    while (source_ + 1 < n_source_compartments && !tables_.is_used(source_)) ++source_;
+    while (target_ + 1 < n_targets() && tables_.target_region(shape_, target_).is_surface()) {
+      ++target_;
+    }
+    const double source_um2 = sixth_of_mean_square_um2(tables_.source_region(shape_, source_));
+    const double target_um2 = sixth_of_mean_square_um2(tables_.target_region(shape_, target_));
+    for (const CellShape& shape : in_.shape_class) {
+      for (std::size_t s = 0; s < n_source_compartments; ++s) {
+        from_um2_.push_back(sixth_of_mean_square_um2(tables_.source_region(shape, s)) - source_um2);
+      }
+      for (std::size_t t = 0; t < n_targets(); ++t) {
+        to_um2_.push_back(sixth_of_mean_square_um2(tables_.target_region(shape, t)) - target_um2);
+      }
+    }
+  }
+  double from_um2(std::size_t shape_class, std::size_t source) const {
+    return from_um2_[shape_class * n_source_compartments + source];
+  }
+  double to_um2(std::size_t shape_class, std::size_t target) const {
+    return to_um2_[shape_class * n_targets() + target];
+  }
+
+  FarKernel make_far_kernel(std::size_t kernel) const {
+    constexpr double first = 0.7;  // of the cut, for the fit of the polynomial
+    const double longest = std::min(channels_.kernels[kernel].reach_um(), tables_.diameter_um()) +
+                           2.0 * tables_.largest_radius_um();
+    const SquareGrid grid(first * plan_.cut_um, std::max(longest, 2.0 * plan_.cut_um));
+    const auto edges = grid.edges_um2();
+    std::vector<double> distance;
+    for (const double edge : edges) distance.push_back(std::sqrt(edge));
+    Channels one;
+    one.kernels = {channels_.kernels[kernel]};
+    one.n_doses = n_targets();
+    const auto rows = tables_.values(one, shape_, shape_, source_, distance, nullptr);
+    std::vector<double> value;
+    for (std::size_t e = 0; e < edges.size(); ++e) value.push_back(rows[e * n_targets() + target_]);
+    return {grid, value, plan_.cut_um};
+  }
+
+  void subtract_far(const TablePair& pair, const std::vector<double>& edge_um2,
+                    std::vector<double>& values) const {
+    const std::size_t width = channels_.width();
+    const double cut_um2 = plan_.cut_um * plan_.cut_um;
+    for (std::size_t e = 0; e < edge_um2.size(); ++e) {
+      for (std::size_t c = 0; c < channels_.n_doses; ++c) {
+        double& value = values[e * width + c];
+        const std::size_t target = c % n_targets();
+        if (tables_.target_region(in_.shape_class[pair.target_class], target).is_surface()) {
+          continue;
+        }
+        const FarKernel& far = far_[c / n_targets()];
+        const double spread =
+            from_um2(pair.source_class, pair.source) + to_um2(pair.target_class, target);
+        value = edge_um2[e] < cut_um2
+                    ? value - far.inside(edge_um2[e]) - spread * far.inside_laplacian(edge_um2[e])
+                    : 0.0;
+      }
+    }
+  }
+
+  // Activity on the mesh, with the Laplacian of what sets the sources apart from the reference.
+  std::vector<float> density(const ParticleMesh& mesh) const {
+    std::vector<double> whole(in_.x_um.size(), 0.0);
+    std::vector<double> apart(in_.x_um.size(), 0.0);
+    bool differs = false;
+    for (std::size_t cell = 0; cell < whole.size(); ++cell) {
+      const auto shape_class = static_cast<std::size_t>(in_.class_of[cell]);
+      for (std::size_t s = 0; s < n_source_compartments; ++s) {
+        if (!tables_.is_used(s)) continue;
+        const double activity = tables_.effective_activity(cell, s);
+        whole[cell] += activity;
+        apart[cell] += activity * from_um2(shape_class, s);
+      }
+      differs = differs || apart[cell] != 0.0;
+    }
+    auto found = mesh.spread(whole, tables_.n_threads(), tables_.stop());
+    if (!differs) return found;
+    const auto second = mesh.laplacian(mesh.spread(apart, tables_.n_threads(), tables_.stop()),
+                                       tables_.n_threads(), tables_.stop());
+    for (std::size_t i = 0; i < found.size(); ++i) found[i] += second[i];
+    return found;
+  }
+
+  static std::vector<float> octant(const MeshShape& shape, const FarKernel& far) {
+    std::vector<float> values;
+    const double h2 = shape.spacing_um * shape.spacing_um;
+    const auto half = [&](std::size_t axis) { return shape.n_transform[axis] / 2; };
+    values.reserve(static_cast<std::size_t>((half(0) + 1) * (half(1) + 1) * (half(2) + 1)));
+    for (std::int64_t z = 0; z <= half(0); ++z) {
+      for (std::int64_t y = 0; y <= half(1); ++y) {
+        for (std::int64_t x = 0; x <= half(2); ++x) {
+          values.push_back(
+              static_cast<float>(far.at(h2 * static_cast<double>(x * x + y * y + z * z))));
+        }
+      }
+    }
+    return values;
+  }
+
+  // Field of all cells at each cell without that of the cell itself: (cell, column).
+  std::vector<float> far_fields(double& measured_error) const {
+    const GridIndex canonical(in_.x_um, in_.y_um, in_.z_um, plan_.cut_um);
+    const ParticleMesh mesh({in_.x_um, in_.y_um, in_.z_um, canonical.order()}, plan_.spacing_um,
+                            channels_.reach_um + 2.0 * tables_.largest_radius_um());
+    MeshConvolver& convolver = *tables_.model().convolver;
+    convolver.set_density(mesh.shape(), density(mesh));
+    const auto factor = mesh.spline_factor();
+    const bool targets_differ =
+        std::any_of(to_um2_.begin(), to_um2_.end(), [](double value) { return value != 0.0; });
+    std::vector<float> far(in_.x_um.size() * channels_.width());
+    for (std::size_t k = 0; k < far_.size(); ++k) {
+      const auto field = convolver.convolve(octant(mesh.shape(), far_[k]), factor);
+      const auto value = mesh.gather(field, tables_.n_threads(), tables_.stop());
+      std::vector<double> second;
+      if (targets_differ) {
+        second = mesh.gather(mesh.laplacian(field, tables_.n_threads(), tables_.stop()),
+                             tables_.n_threads(), tables_.stop());
+      }
+      store(k, value, second, far);
+      measured_error = std::max(measured_error, check(k, canonical.order(), far));
+    }
+    return far;
+  }
+
+  // Root mean square error over mean of the far field of some cells, against sums over all others.
+  double check(std::size_t kernel, std::span<const std::int64_t> order,
+               const std::vector<float>& far) const {
+    const std::size_t n = order.size();
+    const std::size_t n_samples = std::min(most_samples, n);
+    std::vector<double> sums(n_samples);
+    parallel_for(
+        static_cast<std::int64_t>(n_samples), 1, tables_.n_threads(),
+        [&](std::int64_t begin, std::int64_t end) {
+          for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+            sums[i] =
+                far_sum(kernel, static_cast<std::size_t>(order[(2 * i + 1) * n / (2 * n_samples)]));
+          }
+        },
+        tables_.stop());
+    double squares = 0.0;
+    double mean = 0.0;
+    for (std::size_t i = 0; i < n_samples; ++i) {
+      const auto cell = static_cast<std::size_t>(order[(2 * i + 1) * n / (2 * n_samples)]);
+      const auto found =
+          static_cast<double>(far[cell * channels_.width() + kernel * n_targets() + target_]);
+      squares += (found - sums[i]) * (found - sums[i]);
+      mean += std::abs(sums[i]);
+    }
+    const auto count = static_cast<double>(n_samples);
+    return mean == 0.0 ? 0.0 : std::sqrt(squares / count) / (mean / count);
+  }
+
+  // The far field of a cell in the reference target, cell by cell.
+  double far_sum(std::size_t kernel, std::size_t target_cell) const {
+    const FarKernel& far = far_[kernel];
+    const double cut_um2 = plan_.cut_um * plan_.cut_um;
+    const double to = to_um2(static_cast<std::size_t>(in_.class_of[target_cell]), target_);
+    double sum = 0.0;
+    for (std::size_t cell = 0; cell < in_.x_um.size(); ++cell) {
+      if (cell == target_cell) continue;
+      const Vec3 apart{in_.x_um[cell] - in_.x_um[target_cell],
+                       in_.y_um[cell] - in_.y_um[target_cell],
+                       in_.z_um[cell] - in_.z_um[target_cell]};
+      const double square = dot(apart, apart);
+      for (std::size_t s = 0; s < n_source_compartments; ++s) {
+        const double activity = tables_.is_used(s) ? tables_.effective_activity(cell, s) : 0.0;
+        if (activity == 0.0) continue;
+        const double spread = from_um2(static_cast<std::size_t>(in_.class_of[cell]), s) + to;
+        // Outside, the Laplacian is that of 1 / r^2: a shift of the squared distance. Eq. P3.
+        sum += activity * (square < cut_um2
+                               ? far.inside(square) + spread * far.inside_laplacian(square)
+                               : far.at(square - 2.0 * spread));
+      }
+    }
+    return sum;
+  }
+
+  void store(std::size_t kernel, const std::vector<double>& value,
+             const std::vector<double>& second, std::vector<float>& far) const {
+    const double own = far_[kernel].inside(0.0);
+    const double own_second = far_[kernel].inside_laplacian(0.0);
+    for (std::size_t cell = 0; cell < value.size(); ++cell) {
+      const auto shape_class = static_cast<std::size_t>(in_.class_of[cell]);
+      for (std::size_t t = 0; t < n_targets(); ++t) {
+        const double to = to_um2(shape_class, t);
+        double sum = value[cell] + (second.empty() ? 0.0 : to * second[cell]);
+        for (std::size_t s = 0; s < n_source_compartments; ++s) {
+          if (!tables_.is_used(s)) continue;
+          sum -= tables_.effective_activity(cell, s) *
+                 (own + (from_um2(shape_class, s) + to) * own_second);
+        }
+        far[cell * channels_.width() + kernel * n_targets() + t] = static_cast<float>(sum);
+      }
+    }
+  }
+
+  const PopulationTables& tables_;
+  const Channels& channels_;
+  MeshPlan plan_;
+  const PopulationInput& in_;
+  CellShape shape_{};
+  std::size_t source_ = 0;
+  std::size_t target_ = 0;
+  std::vector<double> from_um2_;  // (class, source), apart from the reference
+  std::vector<double> to_um2_;    // (class, target)
+  std::vector<FarKernel> far_;
+  std::vector<float> far_sums_;  // (cell, column)
+};
+
+}  // namespace
+
+void particle_mesh_sums(const PopulationTables& tables, const Channels& channels,
+                        const CrossSink& sink, SummationReport& report) {
+  const bool forced = tables.model().summation == Summation::particle_mesh;
+  std::optional<MeshSum> mesh;
+  for (std::size_t attempt = 0; attempt < most_mesh_attempts; ++attempt) {
+    const MeshPlan plan = plan_mesh(tables, channels.reach_um, channels.kernels.size(), attempt);
+    if (plan.spacing_um <= 0.0) break;
+    mesh.emplace(tables, channels, plan);
+    report.reach_um = plan.cut_um;
+    report.mesh_spacing_um = plan.spacing_um;
+    report.expected_error = plan.expected_error;
+    report.measured_error = mesh->make_far_fields();
+    if (report.measured_error <= tables.model().rtol) {
+      report.n_pairs = mesh->add_near_pairs(sink);
+      return;
+    }
+  }
+  if (forced && mesh) {  // its error is in the report
+    report.n_pairs = mesh->add_near_pairs(sink);
+    return;
+  }
+  report = {report.kernel, Summation::cell_list, channels.reach_um, 0.0, 0.0, 0.0, 0};
+  cell_list_sums(tables, channels, sink, report);
+}
+
+}  // namespace immunodose
