@@ -55,6 +55,9 @@ reference, of kernels in percent of the reference's peak.
 # README: a row for each group of series; the text says what was compared.
 README_ROWS = (
     ("Electron stopping power, 10 keV-3 MeV", ("electron collision stopping power",)),
+    ("Electron CSDA range, 10 keV-3 MeV", ("electron CSDA range",)),
+    ("Slow electrons 0.1-10 keV, three track-structure models", (
+        "stopping power, option", "track length", "inelastic mean free path")),
     ("Alpha stopping power and range, 0.5-10 MeV", ("alpha stopping power", "alpha CSDA range")),
     ("Photon energy absorption, 1 keV-3 MeV", ("photon energy absorption",)),
     ("Electron kernels, 100 keV-1 MeV (of the peak)", (
@@ -63,13 +66,17 @@ README_ROWS = (
     ("Electrons 10-100 keV in a cell", ("electrons in a 5/4 um cell from its nucleus, kernel",)),
     ("177Lu and 161Tb in a cell", ("177Lu 7/5 um", "161Tb 7/5 um")),
     ("177Lu and 161Tb in a cluster of 19 cells", ("cluster of 19",)),
-    ("225Ac with its chain in a cell", ("225Ac chain, kernel",)),
+    ("Electrons 2-100 keV, other cells and regions", ("electrons in other cells",)),
+    ("225Ac with its chain in a cell", ("225Ac chain, kernel", "225Ac chain 5/4 um")),
     ("211At hits and specific energies", ("211At, quadrature",)),
     ("177Lu, straight tracks (`physics=\"mird\"`)", ("177Lu 5/3 um",)),
     ("Kernel against own Monte Carlo (every collision), every pair of regions", (
         "kernel over detailed",)),
-    ("Kernel against own Monte Carlo (grouped steps), every pair", ("kernel over condensed",)),
-    ("Grouped steps against every collision, every pair", ("condensed over detailed",)),
+    ("Kernel against own Monte Carlo (grouped), every pair: mostly an earlier engine, see page", (
+        "kernel over condensed",)),
+    ("Grouped against every collision, every pair: mostly an earlier engine, see page", (
+        "condensed over detailed",)),
+    ("DSB yield per Gy, absolute and 225Ac over 177Lu", ("initial yield",)),
 )  # fmt: skip
 
 

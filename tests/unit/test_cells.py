@@ -476,3 +476,9 @@ def test_lognormal_mistakes() -> None:
         cells.lognormal(scene, name="antigen", median=0.0, sd_ln=0.1, rng=1)
     with pytest.raises(InputError, match=r"sd_ln=-0.1"):
         cells.lognormal(scene, name="antigen", median=1.0, sd_ln=-0.1, rng=1)
+
+
+@pytest.mark.parametrize("name", ["nucleus_offset_x_um", "nucleus_offset_um", "nucleus_offset"])
+def test_a_misspelled_offset_of_the_nucleus_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}.*nucleus_offset_x, nucleus_offset_y"):
+        cells.from_arrays(**row(1, **{name: [9.0]}))
