@@ -198,3 +198,25 @@ def test_kernels_too_short_for_a_mesh_are_summed_by_cell_lists() -> None:
         for emission in sweep["emissions"]
     }
     assert done["alpha"] == "cell_list"
+
+
+@pytest.mark.parametrize("summation", ["auto", "cell_list", "particle_mesh"])
+def test_two_groups_far_apart_are_two_groups_alone(summation: str) -> None:
+    """A mesh around both would not fit into memory: cell lists take over."""
+    group = scene(9, "Lu-177")
+    n_cells = group.sizes["cell"]
+    apart_um = np.repeat([0.0, 1e7], n_cells)
+    cells = imd.cells.from_arrays(
+        x_um=np.tile(group["x"].values, 2) + apart_um,
+        y_um=np.tile(group["y"].values, 2),
+        z_um=np.tile(group["z"].values, 2),
+        cell_radius_um=5.0,
+        nucleus_radius_um=4.0,
+    )
+    both = imd.label(cells, "Lu-177", decays_per_cell=1.0, localization={"membrane": 1.0})
+    activity = group["time_integrated_activity"].transpose("nuclide", "cell", "source").values
+    both["time_integrated_activity"].values[:] = np.tile(activity, (1, 2, 1))
+    alone = dose_of(group, "cell_list", split=())
+    found = dose_of(both, summation, split=())
+    np.testing.assert_allclose(found[:n_cells], alone, rtol=1e-3)
+    np.testing.assert_allclose(found[n_cells:], alone, rtol=1e-3)

@@ -98,7 +98,7 @@ MeshPlan plan_mesh(const PopulationTables& tables, double reach_um, std::size_t 
     if (cut < 2.0 * tables.largest_radius_um() || least_reach_per_cut * cut > reach_um) continue;
     const MeshShape shape = ParticleMesh::shape_of(tables.extent_um(), spacing,
                                                    reach_um + 2.0 * tables.largest_radius_um());
-    const auto nodes = static_cast<double>(shape.transform_size());
+    const double nodes = shape.transform_size();
     if (nodes > most_nodes) continue;
     const double cost = n * neighbors_within(tables, pair_margin * cut) * seconds_per_pair +
                         nodes * seconds_per_mesh_node * static_cast<double>(1 + n_kernels) +

@@ -20,7 +20,11 @@ struct MeshShape {
   Vec3 low_um{};  // of node (0, 0, 0)
 
   std::int64_t size() const { return n[0] * n[1] * n[2]; }
-  std::int64_t transform_size() const { return n_transform[0] * n_transform[1] * n_transform[2]; }
+  // As a real number: cells far apart would need more nodes than an integer counts.
+  double transform_size() const {
+    return static_cast<double>(n_transform[0]) * static_cast<double>(n_transform[1]) *
+           static_cast<double>(n_transform[2]);
+  }
 };
 
 // A convolution of one density with several kernels, on the whole padded mesh.
