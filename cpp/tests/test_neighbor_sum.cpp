@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "doctest.h"
+#include "immunodose/core/streams.hpp"
+#include "immunodose/transport/neighbor_sum.hpp"
+
+using namespace immunodose;
+
+namespace {
+
+constexpr double reach_um = 60.0;
+constexpr double cell_um = 10.0;
+
+// 1 / d^2 up to the reach, times the number of the column.
+PairTables tables(std::int64_t width) {
+  PairTables found{SquareGrid(0.8 * cell_um, reach_um), width, true, {}};
+  found.row.resize(static_cast<std::size_t>(found.table_size()));
+  std::vector<double> values;
+  for (const double square : found.grid.edges_um2()) {
+    for (std::int64_t c = 0; c < width; ++c) {
+      values.push_back(static_cast<double>(c + 1) * (1.0 / square - 1.0 / (reach_um * reach_um)));
+    }
+  }
+  found.fill(0, values);
+  return found;
+}
+
+struct Scene {
+  NeighborSources sources;
+  std::vector<double> x, y, z;
+
+  explicit Scene(int n_side) {
+    Stream stream(5, Stage::packing_start, 1);
+    for (int i = 0; i < n_side * n_side * n_side; ++i) {
+      const auto at = [&](int site) { return (cell_um + 1.0) * site + stream.uniform(); };
+      x.push_back(at(i % n_side));
+      y.push_back(at(i / n_side % n_side));
+      z.push_back(at(i / n_side / n_side));
+    }
+    const std::vector<float> zeros(x.size(), 0.0F);
+    sources = {x, y, z, {}, zeros, std::vector<std::int32_t>(x.size(), 0)};
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      sources.weight.push_back(static_cast<float>(stream.uniform()));
+    }
+  }
+
+  // (target, column)
+  std::vector<double> sums(std::int64_t width, SimdLevel simd, int n_threads) const {
+    const PairTables pairs = tables(width);
+    const NeighborTargets targets{x, y, z, std::vector<float>(x.size(), 0.0F),
+                                  std::vector<std::int32_t>(x.size(), 0)};
+    std::vector<double> all(x.size() * static_cast<std::size_t>(width));
+    sum_over_neighbors(
+        sources, targets, pairs, reach_um, simd, n_threads, {},
+        [&](std::int64_t target, std::vector<double>& row) {
+          std::copy(row.begin(), row.end(),
+                    &all[static_cast<std::size_t>(target) * static_cast<std::size_t>(width)]);
+        });
+    return all;
+  }
+
+  double exact(std::size_t target) const {
+    double sum = 0.0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double dx = x[i] - x[target];
+      const double dy = y[i] - y[target];
+      const double dz = z[i] - z[target];
+      const double square = dx * dx + dy * dy + dz * dz;
+      if (i == target || square > reach_um * reach_um) continue;
+      sum += static_cast<double>(sources.weight[i]) * (1.0 / square - 1.0 / (reach_um * reach_um));
+    }
+    return sum;
+  }
+};
+
+bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("sums over neighbors are those of a double loop, for one column and for many") {
+  const Scene scene(9);
+  for (const std::int64_t width : {1, 4, 12, 16}) {
+    const auto sums = scene.sums(width, simd_level(), 2);
+    for (std::size_t target = 0; target < scene.x.size(); target += 7) {
+      const double exact = scene.exact(target);
+      for (std::int64_t c = 0; c < width; ++c) {
+        const double found =
+            sums[target * static_cast<std::size_t>(width) + static_cast<std::size_t>(c)];
+        // Linear in cells of 1/128 of an octave: 1.5e-5 at most.
+        CHECK(found == doctest::Approx(static_cast<double>(c + 1) * exact).epsilon(3e-5));
+      }
+    }
+  }
+}
+
+TEST_CASE("the version of the loops and the number of threads do not change a bit") {
+  const Scene scene(8);
+  const auto baseline = scene.sums(1, SimdLevel::baseline, 1);
+  CHECK(same_bits(scene.sums(1, simd_level(), 1), baseline));
+  CHECK(same_bits(scene.sums(1, simd_level(), 3), baseline));
+}
