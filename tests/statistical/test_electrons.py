@@ -124,7 +124,7 @@ def test_grouped_collisions_give_the_s_values_of_kernels(
 def test_grouped_collisions_give_the_s_values_of_single_ones(
     energy_keV: float, radii_um: tuple[float, float]
 ) -> None:
-    detailed = {"physics": "monte_carlo", "electron_mode": "detailed", "n_histories": 128_000,
+    detailed = {"physics": "monte_carlo", "electron_mode": "detailed", "n_histories": 192_000,
                 "rng": 4}  # fmt: skip
     check_condensed(energy_keV, radii_um, 512_000, detailed, rng=5)
 

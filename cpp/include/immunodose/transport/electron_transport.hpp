@@ -57,12 +57,13 @@ class ElectronTransport {
     if (start.energy_keV > electron_max_energy_keV) {
       throw InputError("electron energy lies above the electron model (3000 keV)");
     }
-    stack_.clear();
-    stack_.push_back(start);
+    stack_.assign(1, start);
+    start_um_ = start.position_um;
     last_flight_um_ = 0.0;
     least_grouped_keV_ = std::numeric_limits<double>::infinity();
     if (options_.mode == ElectronMode::condensed && start.energy_keV > options_.cutoff_keV) {
       if (start.energy_keV > least_start_keV) least_grouped_keV_ = least_grouped_keV;
+      near_um2_ = scorer.clearance(start.position_um) < thin_um ? near_start_um2 : 0.0;
       last_flight_um_ = std::min(condensed_->resolution_um(),
                                  last_flight_share * physics_.csda_range_um(start.energy_keV));
     }
@@ -101,7 +102,8 @@ class ElectronTransport {
       if constexpr (requires { scorer.roulette(e, random); }) {
         if (!scorer.roulette(e, random)) return;
       }
-      if (e.energy_keV < least_grouped_keV_) {
+      const Vec3 off_um = e.position_um - start_um_;
+      if (e.energy_keV < least_grouped_keV_ || dot(off_um, off_um) < near_um2_) {
         detailed_step(flight, random, scorer, photons);
       } else {
         condensed_flight(flight, random, scorer, photons);
@@ -117,7 +119,7 @@ class ElectronTransport {
       last_flight(flight.particle, scorer);
       return true;
     }
-    // Long flights leave the clearance behind at once: it is asked for now and then.
+    // Long flights leave the clearance behind: it is asked for now and then.
     const bool in_flights = energy >= least_grouped_keV_;
     if (--flight.until_check > 0 && (in_flights || flight.clearance_um > 0.0)) return false;
     flight.until_check = in_flights ? 4 : 8;
@@ -168,8 +170,8 @@ class ElectronTransport {
       end.energy_keV = condensed_->energy_at_path_keV(end.path_um);
       has_event = false;
     }
-    const bool stops = fly(flight, end, rates, random, scorer);
-    if (!has_event || stops || e.energy_keV <= options_.cutoff_keV) return;
+    fly(flight, end, rates, random, scorer);
+    if (!has_event || e.energy_keV <= options_.cutoff_keV) return;
     const CondensedRates now = condensed_->at(e.energy_keV);
     const double chosen = random.uniform32();
     if (chosen < now.narrow_share) {
@@ -188,19 +190,18 @@ class ElectronTransport {
     }
   }
 
-  // Moves along one flight with its soft loss; true if the electron stops in it.
+  // Moves along one flight with its soft loss; no energy is left where it stops on the way.
   template <class S>
-  bool fly(Flight& flight, const CondensedElectron::Fall& end, const CondensedRates& rates,
+  void fly(Flight& flight, const CondensedElectron::Fall& end, const CondensedRates& rates,
            Stream& random, S& scorer) const {
     Particle& e = flight.particle;
     double length_um = rates.path_um - end.path_um;
     const double mean = e.energy_keV - end.energy_keV;
-    if (!(length_um > 0.0 && mean > 0.0)) return false;
+    if (!(length_um > 0.0 && mean > 0.0)) return;
     // Losses change along the flight in proportion to the stopping power.
     const double tilt = std::max(-1.0, 1.0 - rates.soft_stopping * length_um / mean);
     double loss = sample_soft_loss(mean, rates.soft_straggling * length_um, random);
-    const bool stops = loss >= e.energy_keV;
-    if (stops) {
+    if (loss > e.energy_keV) {
       length_um *= e.energy_keV / loss;
       loss = e.energy_keV;
     }
@@ -208,7 +209,6 @@ class ElectronTransport {
     score(e, length_um, loss, tilt, scorer);
     flight.move(length_um);
     e.energy_keV -= loss;
-    return stops;
   }
 
   // Energy along a straight way, with the density 1 + tilt (2 t/length - 1) times the mean.
@@ -285,14 +285,14 @@ class ElectronTransport {
   const ElectronPhysics& physics_;
   const CondensedElectron* condensed_;
   ElectronOptions options_;
-  // An electron ends in one flight where its CSDA range is below the resolution and this share of
-  // the range of its first ancestor. Eq. E24.
+  // Electrons end in one flight below this share of their first ancestor's CSDA range. Eq. E24.
   static constexpr double last_flight_share = 0.03;
-  // Single collisions: below the first, and where the first ancestor starts below the second.
+  // Single collisions: below the first; where the first ancestor starts below the second; and
+  // near its start (third), if a surface is nearer to that than the last: thin membranes.
   static constexpr double least_grouped_keV = 1.0, least_start_keV = 10.0;
-  double least_grouped_keV_ = 0.0;
-  double last_flight_um_ = 0.0;
-  double least_depth_ = 0.0;
+  static constexpr double near_start_um2 = 0.1 * 0.1, thin_um = 0.02;
+  Vec3 start_um_{};
+  double least_grouped_keV_ = 0.0, last_flight_um_ = 0.0, least_depth_ = 0.0, near_um2_ = 0.0;
   CondensedElectron::Fall lowest_{};
   std::vector<Particle> stack_;
 };
