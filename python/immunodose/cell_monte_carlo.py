@@ -18,7 +18,11 @@ from immunodose.cells.checks import (
     require_scalar_radii,
 )
 from immunodose.data.nuclides import emissions, nuclide_label
-from immunodose.emission_kernels import ELECTRON_CUTOFF_KEV
+from immunodose.emission_kernels import (
+    ELECTRON_CUTOFF_KEV,
+    electron_fraction_below_cutoff,
+    photon_fraction_at_decay,
+)
 from immunodose.errors import InputError, ValidityWarning, did_you_mean
 from immunodose.physics import TOLERATED_BELOW, require_density
 from immunodose.provenance import base_attrs
@@ -126,7 +130,6 @@ class _Class:
     energy_keV: FloatArray
     yields: FloatArray
     not_scored_keV: float
-    below_cutoff_keV: float
 
     @property
     def total_yield(self) -> float:
@@ -179,7 +182,7 @@ def monte_carlo_s_values(
     run = _run(options)
     table = emissions(nuclide, chain=chain, retention=retention)
     classes = _classes(table)
-    below = _fraction_below_cutoff(classes)
+    below = electron_fraction_below_cutoff(table)
     _warn_of_slow_electrons(below, nuclide_label(table))
     ascending, position = np.unique(distance, return_inverse=True)
     deposited, balance = _histories(source, target, membrane_um, ascending, classes, run, density)
@@ -200,6 +203,7 @@ def monte_carlo_s_values(
         attrs={
             **_attrs(table, density, run),
             "electron_energy_fraction_below_cutoff": below,
+            "photon_energy_fraction_at_decay": photon_fraction_at_decay(table),
             "membrane_thickness_nm": membrane_um * NM_PER_UM,
             **_shape_attrs("", target),
             **_shape_attrs("source_", source),
@@ -331,18 +335,10 @@ def _classes(table: xr.Dataset) -> list[_Class]:
                 ValidityWarning,
                 stacklevel=4,
             )
-        low_keV = float(np.sum((energy * yields)[within & (energy < ELECTRON_CUTOFF_KEV)]))
-        classes.append(_Class(emission, energy[within], yields[within], beyond_keV, low_keV))
+        classes.append(_Class(emission, energy[within], yields[within], beyond_keV))
     if not classes:
         raise InputError(f"{nuclide_label(table)} emits nothing that can be transported.")
     return classes
-
-
-def _fraction_below_cutoff(classes: Sequence[_Class]) -> float:
-    """Share of the electron energy that is absorbed at the decay."""
-    electrons = [c for c in classes if _KIND[c.emission] == _ELECTRON]
-    total_keV = sum(c.emitted_keV for c in electrons)
-    return sum(c.below_cutoff_keV for c in electrons) / total_keV if total_keV > 0.0 else 0.0
 
 
 def _warn_of_slow_electrons(share: float, label: str) -> None:

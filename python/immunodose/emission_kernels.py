@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,9 @@ RECOIL_REACH_UM = 1e-3
 
 # Monte Carlo absorbs slower electrons where they are: ElectronOptions in the core.
 ELECTRON_CUTOFF_KEV = 0.05
+
+# Slower photons are absorbed where they are emitted (docs/theory/photons.md): photon_physics.hpp.
+LOWEST_PHOTON_KEV = 1.0
 
 # Below, the range-energy relation of `mird` is a convention (docs/theory/physics.md, section 4).
 _MIRD_LOWEST_ELECTRON_KEV = 0.6
@@ -127,10 +130,20 @@ def transported_kernel(
     )
 
 
-def electron_fraction_below_cutoff(table: xr.Dataset) -> float:
-    """Return the share of the electron energy of a table that Monte Carlo absorbs at the decay."""
+def fraction_below(table: xr.Dataset, classes: Sequence[Emission], cutoff_keV: float) -> float:
+    """Return the share of the energy of some classes in a table that comes in below a cut-off."""
     energy = table["energy"].values.astype(np.float64)
     weight = energy * table["yield_per_decay"].values.astype(np.float64)
-    electron = np.isin(table["emission"].values.astype(str), ("beta", "auger_ce"))
-    total = float(weight[electron].sum())
-    return float(weight[electron & (energy < ELECTRON_CUTOFF_KEV)].sum()) / total if total else 0.0
+    own = np.isin(table["emission"].values.astype(str), classes)
+    total = float(weight[own].sum())
+    return float(weight[own & (energy < cutoff_keV)].sum()) / total if total else 0.0
+
+
+def electron_fraction_below_cutoff(table: xr.Dataset) -> float:
+    """Return the share of the electron energy of a table that Monte Carlo absorbs at the decay."""
+    return fraction_below(table, ("beta", "auger_ce"), ELECTRON_CUTOFF_KEV)
+
+
+def photon_fraction_at_decay(table: xr.Dataset) -> float:
+    """Return the share of the photon energy of a table that is absorbed where it is emitted."""
+    return fraction_below(table, ("photon",), LOWEST_PHOTON_KEV)

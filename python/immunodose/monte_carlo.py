@@ -18,7 +18,7 @@ from immunodose.data.chains import chain_structure
 from immunodose.data.decay_data import DEFAULT_SOURCE
 from immunodose.data.nuclides import emissions as emissions_of
 from immunodose.data.spectra import nuclide_lines
-from immunodose.emission_kernels import electron_fraction_below_cutoff
+from immunodose.emission_kernels import electron_fraction_below_cutoff, photon_fraction_at_decay
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.physics import require_density
 from immunodose.population_inputs import Agent, agents_of
@@ -269,8 +269,11 @@ class Run:
             )  # fmt: skip
         table = emissions_of(source.nuclide, retention=source.retention)
         _warn_of_energies_above(table, source.label)
-        below = electron_fraction_below_cutoff(table)
-        return result, {**world, "electron_energy_fraction_below_cutoff": below}
+        return result, {
+            **world,
+            "electron_energy_fraction_below_cutoff": electron_fraction_below_cutoff(table),
+            "photon_energy_fraction_at_decay": photon_fraction_at_decay(table),
+        }
 
     @property
     def n_histories(self) -> int:

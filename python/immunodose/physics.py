@@ -21,6 +21,7 @@ from immunodose.emission_kernels import (
     KernelMaker,
     RadialKernel,
     mird_kernel,
+    photon_fraction_at_decay,
     transported_kernel,
 )
 from immunodose.errors import InputError, UnitError, ValidityWarning, did_you_mean
@@ -61,7 +62,8 @@ class PhysicsModel:
     (not transported) and `escaped_keV` (bremsstrahlung, photons beyond 1 mm) are mean energies per
     decay of every class; `left_out` has the attributes of the emissions that tell which progeny
     are not among them. `low_electron_fraction` and `high_electron_fraction` are the shares of the
-    electron energy outside the tables of the model.
+    electron energy outside the tables of the model, `low_photon_fraction` is that of the photon
+    energy below 1 keV, absorbed at the decay.
     """
 
     nuclide: str
@@ -74,6 +76,7 @@ class PhysicsModel:
     left_out: Mapping[str, Any]
     low_electron_fraction: float
     high_electron_fraction: float
+    low_photon_fraction: float
 
     @property
     def lowest_electron_keV(self) -> float:
@@ -190,6 +193,7 @@ def _model(table: xr.Dataset, physics: Physics, density_g_per_cm3: float) -> Phy
         left_out={"nuclide": label, **{k: table.attrs[k] for k in _LEFT_OUT if k in table.attrs}},
         low_electron_fraction=below / electrons_keV if electrons_keV > 0.0 else 0.0,
         high_electron_fraction=above / electrons_keV if electrons_keV > 0.0 else 0.0,
+        low_photon_fraction=photon_fraction_at_decay(table) if "photon" in kernels else 0.0,
     )
 
 
@@ -272,7 +276,8 @@ def point_kernel(
     `kernel`: Eqs. K1-K6 of docs/theory/kernels.md. `mird`: Eq. 6 of docs/theory/physics.md;
     classes that it does not transport are zero. The attributes
     ``electron_energy_fraction_below_tables`` (0.1 keV; 0.6 keV for `mird`) and
-    ``electron_energy_fraction_above_tables`` (3000 keV) warn above 5 % and 1 %.
+    ``electron_energy_fraction_above_tables`` (3000 keV) warn above 5 % and 1 %;
+    ``photon_energy_fraction_at_decay`` comes in photons below 1 keV.
 
     Examples
     --------
@@ -369,5 +374,6 @@ def model_attrs(model: PhysicsModel) -> dict[str, object]:
         density_g_per_cm3=model.density_g_per_cm3,
         electron_energy_fraction_below_tables=model.low_electron_fraction,
         electron_energy_fraction_above_tables=model.high_electron_fraction,
+        photon_energy_fraction_at_decay=model.low_photon_fraction,
         physics_note=_NOTES[model.physics],
     )

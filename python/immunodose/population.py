@@ -444,10 +444,12 @@ def _attrs(cells: xr.Dataset, agents: Sequence[_AgentDose], **stated: Any) -> di
     }
     low = {name: model.low_electron_fraction for name, model in by_name.items()}
     high = {name: model.high_electron_fraction for name, model in by_name.items()}
+    photons = {name: model.low_photon_fraction for name, model in by_name.items()}
     return base_attrs(
         energy_not_scored_keV_per_decay=json.dumps(not_scored),
         energy_escaped_keV_per_decay=json.dumps(escaped),
         electron_energy_fraction_below_tables=json.dumps(low),
         electron_energy_fraction_above_tables=json.dumps(high),
+        photon_energy_fraction_at_decay=json.dumps(photons),
         **stated,
     )

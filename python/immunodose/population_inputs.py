@@ -56,16 +56,21 @@ def check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
         )
 
 
+def check_names(argument: str, what: str, names: Sequence[str], allowed: Sequence[str]) -> None:
+    """Raise InputError unless `names` is a sequence of allowed ones."""
+    if isinstance(names, str):
+        raise InputError(f"{argument}={names!r} must be a sequence of names, such as ({names!r},).")
+    for name in names:
+        if name not in allowed:
+            raise InputError(
+                f"unknown {what} {name!r} in {argument} (allowed: {', '.join(allowed)})."
+                f"{did_you_mean(str(name), allowed)}"
+            )
+
+
 def check_split(split: Sequence[str]) -> tuple[str, ...]:
     """Return the dims of `split` in canonical order, or raise InputError."""
-    if isinstance(split, str):
-        raise InputError(f"split={split!r} must be a sequence of names, such as ({split!r},).")
-    for name in split:
-        if name not in SPLIT_DIMS:
-            raise InputError(
-                f"unknown dim {name!r} in split (allowed: {', '.join(SPLIT_DIMS)})."
-                f"{did_you_mean(name, SPLIT_DIMS)}"
-            )
+    check_names("split", "dim", split, SPLIT_DIMS)
     if len(set(split)) != len(split):
         raise InputError(f"split={tuple(split)} names a dim twice.")
     return tuple(name for name in SPLIT_DIMS if name in split)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from immunodose.errors import InputError, did_you_mean
+from immunodose.errors import InputError
+from immunodose.population_inputs import check_choice, check_names
 from immunodose.rng import RngLike
 from immunodose.typing import EMISSIONS
 
@@ -53,11 +54,7 @@ class MonteCarloOptions:
             ("lost_daughters", LOST_DAUGHTERS),
         ):
             value = getattr(self, name)
-            if value not in allowed:
-                raise InputError(
-                    f"unknown {name}={value!r} (available: {', '.join(allowed)})."
-                    f"{did_you_mean(str(value), allowed)}"
-                )
+            check_choice(name, value, allowed)
         for name in ("realization", "straggling"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise InputError(f"invalid {name}={getattr(self, name)!r} (allowed: True, False).")
@@ -76,7 +73,8 @@ class MonteCarloOptions:
                 f"invalid n_histories={count!r} (allowed: a multiple of n_batches="
                 f"{self.n_batches}, so that all batches are equal)."
             )
-        _check_emissions(self.emissions)
+        if self.emissions is not None:
+            check_names("emissions", "emission", self.emissions, EMISSIONS)
 
     def attrs(self) -> dict[str, Any]:
         """Return the settings as attributes of a result; the root is stated apart."""
@@ -108,16 +106,3 @@ class MonteCarloOptions:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-
-
-def _check_emissions(names: Sequence[str] | None) -> None:
-    if names is None:
-        return
-    if isinstance(names, str):
-        raise InputError(f"emissions={names!r} must be a sequence of names, such as ({names!r},).")
-    for name in names:
-        if name not in EMISSIONS:
-            raise InputError(
-                f"unknown emission {name!r} (allowed: {', '.join(EMISSIONS)})."
-                f"{did_you_mean(str(name), EMISSIONS)}"
-            )

@@ -301,3 +301,25 @@ def test_energy_below_the_cutoff_is_stated() -> None:
     stated = json.loads(dose.attrs["world"])["I-125"]["electron_energy_fraction_below_cutoff"]
     assert 0.01 < share < 0.03
     np.testing.assert_allclose(stated, share, rtol=1e-12)
+
+
+def test_photon_energy_absorbed_at_the_decay_is_stated_by_every_model() -> None:
+    """Photons below 1 keV have no transport: 0.34 keV per decay of 125I."""
+    table = imd.emissions("I-125")
+    energy = (table.energy * table.yield_per_decay).where(table.emission == "photon", 0.0)
+    share = float(energy.where(table.energy < 1.0, 0.0).sum() / energy.sum())
+    assert 0.005 < share < 0.02
+    cell: dict[str, Any] = {"cell_radius_um": 7.0, "nucleus_radius_um": 5.0}
+    labeled = imd.label(imd.cells.lattice(shape=(1, 1, 1), spacing_um=14.0, **cell), "I-125",
+                        decays_per_cell=1.0)  # fmt: skip
+    by_track = imd.absorbed_dose(labeled, method="monte_carlo", n_histories=64, rng=1)
+    found = [
+        imd.s_values("I-125", **cell).attrs["photon_energy_fraction_at_decay"],
+        imd.s_values("I-125", **cell, physics="monte_carlo", n_histories=64, rng=1).attrs[
+            "photon_energy_fraction_at_decay"
+        ],
+        imd.point_kernel("I-125").attrs["photon_energy_fraction_at_decay"],
+        json.loads(imd.absorbed_dose(labeled).attrs["photon_energy_fraction_at_decay"])["I-125"],
+        json.loads(by_track.attrs["world"])["I-125"]["photon_energy_fraction_at_decay"],
+    ]
+    np.testing.assert_allclose(found, share, rtol=1e-12)

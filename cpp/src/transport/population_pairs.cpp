@@ -36,6 +36,11 @@ double shortest_um(const PopulationTables& tables) {
   return slack * 2.0 * tables.smallest_radius_um();
 }
 
+// Small cells of a class are looked up at more than their squared distance (Eq. P3).
+double longest_lookup_um(const PopulationTables& tables, double longest_um) {
+  return std::hypot(std::max(longest_um, shortest_um(tables)), 2.0 * tables.largest_radius_um());
+}
+
 // Cubic through the computed rows around each edge, of values times squared distance.
 void interpolate_rows(const std::vector<double>& edge_um2, const std::vector<std::size_t>& computed,
                       std::size_t width, std::vector<double>& values) {
@@ -68,7 +73,7 @@ PopulationPairs::PopulationPairs(const PopulationTables& tables, const Channels&
                                  double longest_um, const AdjustTable& adjust)
     : tables_(tables),
       channels_(channels),
-      pairs_{SquareGrid(shortest_um(tables), std::max(longest_um, shortest_um(tables))),
+      pairs_{SquareGrid(shortest_um(tables), longest_lookup_um(tables, longest_um)),
              padded(channels.width()),
              !adjust,
              {}} {

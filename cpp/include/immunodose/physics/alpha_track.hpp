@@ -108,6 +108,14 @@ struct AlphaLoss {
   double energy_let_keV2_per_um = 0.0;
 };
 
+// Goes on to another state and returns what is lost on the way.
+inline AlphaLoss move_to(AlphaTrackTable::State& state, const AlphaTrackTable::State& next) {
+  const AlphaLoss loss{state.energy_keV - next.energy_keV,
+                       state.energy_let_keV2_per_um - next.energy_let_keV2_per_um};
+  state = next;
+  return loss;
+}
+
 class AlphaStepper {
  public:
   AlphaStepper(const AlphaTrackTable& table, double energy_keV, bool straggling, Stream& stream)
@@ -136,23 +144,16 @@ class AlphaStepper {
       if (variance > 0.0) left_um += std::sqrt(variance) * normal_number(stream_);
     }
     residual_um_ = std::clamp(left_um, 0.0, residual_um_);
-    return move_to(straggling_ ? table_.at(residual_um_) : table_.losses(residual_um_));
+    return move_to(state_, straggling_ ? table_.at(residual_um_) : table_.losses(residual_um_));
   }
 
   // Leaves all that is left.
   AlphaLoss stop() {
     residual_um_ = 0.0;
-    return move_to({0.0, 0.0, 0.0});
+    return move_to(state_, {0.0, 0.0, 0.0});
   }
 
  private:
-  AlphaLoss move_to(const AlphaTrackTable::State& next) {
-    const AlphaLoss loss{state_.energy_keV - next.energy_keV,
-                         state_.energy_let_keV2_per_um - next.energy_let_keV2_per_um};
-    state_ = next;
-    return loss;
-  }
-
   const AlphaTrackTable& table_;
   bool straggling_;
   Stream& stream_;
@@ -172,21 +173,14 @@ class SteadyAlpha {
   AlphaLoss advance(double length_um) {
     if (length_um <= 0.0 || stopped()) return {};
     residual_um_ = std::max(0.0, residual_um_ - length_um);
-    return move_to(table_.losses(residual_um_));
+    return move_to(state_, table_.losses(residual_um_));
   }
   AlphaLoss stop() {
     residual_um_ = 0.0;
-    return move_to({0.0, 0.0, 0.0});
+    return move_to(state_, {0.0, 0.0, 0.0});
   }
 
  private:
-  AlphaLoss move_to(const AlphaTrackTable::State& next) {
-    const AlphaLoss loss{state_.energy_keV - next.energy_keV,
-                         state_.energy_let_keV2_per_um - next.energy_let_keV2_per_um};
-    state_ = next;
-    return loss;
-  }
-
   const AlphaTrackTable& table_;
   double residual_um_;
   AlphaTrackTable::State state_;
