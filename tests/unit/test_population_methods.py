@@ -103,6 +103,16 @@ def test_the_mesh_stays_within_its_error(rtol: float, radii_um: tuple[float, ...
     assert float(abs(found / exact - 1.0).sel(electrons).max()) < 10.0 * rtol
 
 
+def test_one_mesh_serves_all_sources_and_targets() -> None:
+    """They differ from the reference by a Laplacian; without it errors are 1e-3."""
+    cells = scene(16, "Lu-177", localization={"membrane": 0.5, "nucleus": 0.5})
+    options: dict[str, Any] = {"split": ("target", "origin"), "rtol": 1e-4}
+    cross = {"origin": ["cross"]}
+    exact = dose_of(cells, "cell_list", **options).sel(cross)
+    found = dose_of(cells, "particle_mesh", **options).sel(cross)
+    assert rms_error(found, exact) < 1e-4
+
+
 def test_the_report_says_what_was_done() -> None:
     result = imd.absorbed_dose(scene(16, "Lu-177"), split=(), merge=False)
     (sweep,) = [
@@ -156,8 +166,9 @@ def test_a_continuum_of_sizes_is_near_exact_shapes() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = dose_of(cells, "cell_list", **options)
+    # Measured 2.2e-4; 6.4e-4 without the shift of the squared distance (Eq. P3).
     beta = {"emission": ["beta"], "origin": ["cross"]}
-    assert rms_error(found.sel(beta), exact.sel(beta)) < 1e-3
+    assert rms_error(found.sel(beta), exact.sel(beta)) < 4e-4
 
 
 def test_self_doses_of_many_sizes_are_those_of_each() -> None:

@@ -127,7 +127,8 @@ std::vector<Line> spread_ranges(const std::vector<Line>& lines, double density_g
     if (range + rule.back().first * sigma > longest_um) {
       throw InputError("alpha energy " + std::to_string(energy) +
                        " keV: its longest straggled range lies above the stopping-power fit "
-                       "(12000 keV)");
+                       "(12000 keV). Energies up to 11800 keV have a kernel with straggling; "
+                       "straight tracks (mird) go to 12000 keV");
     }
     for (const auto& [node, weight] : rule) {
       const double shifted = node == 0.0 ? energy : slowing.energy_keV(range + node * sigma);
