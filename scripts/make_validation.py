@@ -72,9 +72,9 @@ README_ROWS = (
     ("177Lu, straight tracks (`physics=\"mird\"`)", ("177Lu 5/3 um",)),
     ("Kernel against own Monte Carlo (every collision), every pair of regions", (
         "kernel over detailed",)),
-    ("Kernel against own Monte Carlo (grouped), every pair: mostly an earlier engine, see page", (
+    ("Kernel against own Monte Carlo (grouped steps), every pair", (
         "kernel over condensed",)),
-    ("Grouped against every collision, every pair: mostly an earlier engine, see page", (
+    ("Grouped steps against every collision, every pair", (
         "condensed over detailed",)),
     ("DSB yield per Gy, absolute and 225Ac over 177Lu", ("initial yield",)),
 )  # fmt: skip

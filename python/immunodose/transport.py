@@ -229,9 +229,10 @@ def s_values_alpha(
     allow_unusual: bool = False,
     **monte_carlo: Unpack[MonteCarloOptions],
 ) -> xr.Dataset:
-    """Return S values of one alpha particle of `energy_keV` (1 to 12000 keV; 11800 for "kernel") per decay.
+    """Return S values of one alpha particle of `energy_keV` (1 to 12000 keV) per decay.
 
-    All other parameters, results and errors are those of `s_values`.
+    With straggling (`physics="kernel"`) to 11800 keV. All other parameters, results and errors are
+    those of `s_values`.
 
     Examples
     --------
