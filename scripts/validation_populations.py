@@ -257,7 +257,7 @@ def _batches(shape: str, energy_keV: float, longest_step_um: float) -> Floats:
         distance_um=np.array([0.0, 2.0 * cell]), source_regions=[0, 1, 2],
         emissions=[(0, np.array([energy_keV]), np.ones(1))],
         n_batches=n_batches, histories_per_batch=STEP_HISTORIES // n_batches, root=SEED,
-        density_g_per_cm3=1.0, world_radius_um=1e5, detailed=False,
+        density_g_per_cm3=1.0, world_radius_um=1e5, detailed=False, cutoff_keV=0.05,
         longest_step_um=longest_step_um, straggling=True, n_threads=resolve_threads(None),
     )  # fmt: skip
     return keV[:, 0]

@@ -52,8 +52,8 @@ py::tuple bound_cell_monte_carlo(
     const std::vector<std::int64_t>& source_regions,
     const std::vector<std::tuple<std::int64_t, DoubleArray, DoubleArray>>& emissions,
     std::int64_t n_batches, std::int64_t histories_per_batch, std::uint64_t root,
-    double density_g_per_cm3, double world_radius_um, bool detailed, double longest_step_um,
-    bool straggling, int n_threads) {
+    double density_g_per_cm3, double world_radius_um, bool detailed, double cutoff_keV,
+    double longest_step_um, bool straggling, int n_threads) {
   CellMonteCarloInput input = make_input(source_axes_um, target_axes_um, membrane_um, distance_um,
                                          source_regions, emissions);
   input.n_batches = n_batches;
@@ -62,6 +62,7 @@ py::tuple bound_cell_monte_carlo(
   input.density_g_per_cm3 = density_g_per_cm3;
   input.world_radius_um = world_radius_um;
   input.electrons.mode = detailed ? ElectronMode::detailed : ElectronMode::condensed;
+  input.electrons.cutoff_keV = cutoff_keV;
   input.electrons.longest_step_um = longest_step_um;
   input.straggling = straggling ? Straggling::on : Straggling::off;
   CellMonteCarloResult result;
@@ -75,7 +76,9 @@ py::tuple bound_cell_monte_carlo(
   const auto n_regions = static_cast<py::ssize_t>(n_solid_regions);
   return py::make_tuple(
       adopt(std::move(result.deposited), {n_sources, n_classes, n_batches, n_cells, n_regions}),
-      adopt(std::move(result.balance), {n_sources, n_classes, n_batches, 3}));
+      adopt(std::move(result.balance),
+            {n_sources, n_classes, n_batches,
+             static_cast<py::ssize_t>(CellMonteCarloResult::n_balance)}));
 }
 
 // Points of a region, for tests of uniformity.
@@ -106,8 +109,8 @@ void register_cell_monte_carlo(py::module_& transport) {
                 py::arg("target_axes_um"), py::arg("membrane_um"), py::arg("distance_um"),
                 py::arg("source_regions"), py::arg("emissions"), py::arg("n_batches"),
                 py::arg("histories_per_batch"), py::arg("root"), py::arg("density_g_per_cm3"),
-                py::arg("world_radius_um"), py::arg("detailed"), py::arg("longest_step_um"),
-                py::arg("straggling"), py::arg("n_threads"));
+                py::arg("world_radius_um"), py::arg("detailed"), py::arg("cutoff_keV"),
+                py::arg("longest_step_um"), py::arg("straggling"), py::arg("n_threads"));
   transport.def("sample_cell_region", &bound_sample_cell_region, py::arg("axes_um"),
                 py::arg("membrane_um"), py::arg("region"), py::arg("n_points"), py::arg("root"));
   transport.def("cell_volumes_um3", &bound_cell_volumes, py::arg("axes_um"),

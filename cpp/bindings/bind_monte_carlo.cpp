@@ -41,12 +41,14 @@ struct Call {
 };
 
 Call make_call(std::uint64_t root, double density_g_per_cm3, bool straggling, std::int64_t lost,
-               bool detailed, const std::vector<std::int64_t>& transported,
-               const std::array<bool, 3>& kept, double medium_decays, double world_radius_um,
-               int n_threads) {
+               bool detailed, double cutoff_keV, const std::vector<std::int64_t>& transported,
+               const std::array<bool, 3>& kept, bool with_hits, double medium_decays,
+               double world_radius_um, int n_threads) {
   DecayTransportOptions options{root, density_g_per_cm3, straggling};
   options.lost = static_cast<LostDaughters>(lost);
   options.electron_mode = detailed ? ElectronMode::detailed : ElectronMode::condensed;
+  options.cutoff_keV = cutoff_keV;
+  options.with_hits = with_hits;
   for (const auto emission : transported) {
     options.transported.at(static_cast<std::size_t>(emission)) = true;
   }
@@ -55,7 +57,8 @@ Call make_call(std::uint64_t root, double density_g_per_cm3, bool straggling, st
 }
 
 py::dict to_python(DecayTransportResult&& result, const Call& call,
-                   const std::vector<EmissionClass>& emissions, std::int64_t n_cells) {
+                   const std::vector<EmissionClass>& emissions, std::int64_t n_cells,
+                   bool is_mean) {
   const auto n_emissions = static_cast<py::ssize_t>(emissions.size());
   const std::vector<py::ssize_t> shape{n_cells, call.kept.target ? 4 : 1,
                                        call.kept.emission ? n_emissions : 1,
@@ -67,12 +70,20 @@ py::dict to_python(DecayTransportResult&& result, const Call& call,
   out["emissions"] = adopt(std::move(classes));
   out["n_histories"] = result.n_histories;
   out["energy_keV"] = adopt(std::move(result.energy_keV), shape);
-  if (!result.variance_keV2.empty()) {
-    out["variance_keV2"] = adopt(std::move(result.variance_keV2), shape);
-  } else {
+  if (is_mean) out["variance_keV2"] = adopt(std::move(result.variance_keV2), shape);
+  if (call.options.with_hits && !is_mean) {
     out["hits"] = adopt(std::move(result.hits), hit_shape);
     out["energy_let"] = adopt(std::move(result.energy_let), hit_shape);
     out["region_keV"] = adopt(std::move(result.region_keV), hit_shape);
+  } else if (call.options.with_hits) {
+    HitMeans& mean = result.mean_hits;
+    out["hits"] = adopt(std::move(mean.hits), hit_shape);
+    out["hits_variance"] = adopt(std::move(mean.hits_variance), hit_shape);
+    out["energy_let"] = adopt(std::move(mean.energy_let), hit_shape);
+    out["region_keV"] = adopt(std::move(mean.region_keV), hit_shape);
+    out["energy_let_variance"] = adopt(std::move(mean.let_variance), hit_shape);
+    out["region_keV_variance"] = adopt(std::move(mean.region_variance), hit_shape);
+    out["energy_let_keV_covariance"] = adopt(std::move(mean.covariance), hit_shape);
   }
   out["account_keV"] =
       adopt(std::vector<double>(result.account_keV.begin(), result.account_keV.end()),
@@ -91,7 +102,7 @@ py::dict bound_decay_realization(const SphereScene& scene, const DecaySampler& d
   DecayTransportResult result = engine.realization(sources, call.kept, count_index, first_history,
                                                    begin, end, python_stop_poll());
   const py::gil_scoped_acquire gil;
-  return to_python(std::move(result), call, engine.emissions(), scene.n_cells());
+  return to_python(std::move(result), call, engine.emissions(), scene.n_cells(), false);
 }
 
 py::dict bound_decay_mean(const SphereScene& scene, const DecaySampler& decays, const Call& call,
@@ -105,17 +116,19 @@ py::dict bound_decay_mean(const SphereScene& scene, const DecaySampler& decays, 
   DecayTransportResult result = engine.mean(sources, call.kept, count_index, first_history,
                                             n_histories, n_batches, python_stop_poll());
   const py::gil_scoped_acquire gil;
-  return to_python(std::move(result), call, engine.emissions(), scene.n_cells());
+  return to_python(std::move(result), call, engine.emissions(), scene.n_cells(), true);
 }
 
 TrackOptions make_track_options(std::uint64_t root, std::uint64_t history, double density_g_per_cm3,
-                                bool straggling, bool detailed, double alpha_step_um,
-                                double world_radius_um, std::int64_t max_points) {
+                                bool straggling, bool detailed, double cutoff_keV,
+                                double alpha_step_um, double world_radius_um,
+                                std::int64_t max_points) {
   return {root,
           history,
           density_g_per_cm3,
           straggling,
           detailed ? ElectronMode::detailed : ElectronMode::condensed,
+          cutoff_keV,
           alpha_step_um,
           world_radius_um,
           max_points};
@@ -184,7 +197,8 @@ void register_tracks(py::module_& transport) {
   py::class_<TrackOptions>(transport, "TrackOptions")
       .def(py::init(&make_track_options), py::arg("root"), py::arg("history"),
            py::arg("density_g_per_cm3"), py::arg("straggling"), py::arg("detailed"),
-           py::arg("alpha_step_um"), py::arg("world_radius_um"), py::arg("max_points"));
+           py::arg("cutoff_keV"), py::arg("alpha_step_um"), py::arg("world_radius_um"),
+           py::arg("max_points"));
   transport.def("record_decay", &bound_record_decay, py::arg("decays"), py::arg("options"));
   transport.def("record_particle", &bound_record_particle, py::arg("particle"),
                 py::arg("energy_keV"), py::arg("options"));
@@ -214,9 +228,9 @@ void register_monte_carlo(py::module_& transport) {
           py::arg("emission"));
   py::class_<Call>(transport, "DecayTransportCall")
       .def(py::init(&make_call), py::arg("root"), py::arg("density_g_per_cm3"),
-           py::arg("straggling"), py::arg("lost"), py::arg("detailed"), py::arg("transported"),
-           py::arg("kept"), py::arg("medium_decays"), py::arg("world_radius_um"),
-           py::arg("n_threads"));
+           py::arg("straggling"), py::arg("lost"), py::arg("detailed"), py::arg("cutoff_keV"),
+           py::arg("transported"), py::arg("kept"), py::arg("with_hits"), py::arg("medium_decays"),
+           py::arg("world_radius_um"), py::arg("n_threads"));
   transport.def("decay_realization", &bound_decay_realization, py::arg("scene"), py::arg("decays"),
                 py::arg("call"), py::arg("time_integrated_activity"), py::arg("count_index"),
                 py::arg("first_history"), py::arg("begin"), py::arg("end"));

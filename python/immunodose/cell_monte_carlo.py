@@ -6,7 +6,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
+from typing import TYPE_CHECKING, Literal, TypedDict, get_args
 
 import numpy as np
 
@@ -14,14 +14,13 @@ from immunodose import _core
 from immunodose.cells.checks import (
     as_numbers,
     require_distances,
-    require_radius,
-    require_scalar_radii,
 )
 from immunodose.data.nuclides import emissions, nuclide_label
 from immunodose.emission_kernels import (
     ELECTRON_CUTOFF_KEV,
     electron_fraction_below_cutoff,
     photon_fraction_at_decay,
+    require_electron_cutoff,
 )
 from immunodose.errors import InputError, ValidityWarning, did_you_mean
 from immunodose.physics import TOLERATED_BELOW, require_density
@@ -29,6 +28,7 @@ from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike, random_root
 from immunodose.schema import build
 from immunodose.threads import resolve_threads
+from immunodose.transport_shapes import CellShape, cell_shape, shape_attrs, source_shape
 from immunodose.typing import EMISSIONS, SOURCES, TARGETS, Emission, FloatArray, FloatLike
 from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3, NM_PER_UM
 
@@ -78,6 +78,7 @@ class MonteCarloOptions(TypedDict, total=False):
     rng: RngLike
     n_threads: int | None
     electron_mode: ElectronMode
+    electron_cutoff_keV: float
     nucleus_offset_um: FloatLike
     cell_semi_axes_um: Sequence[float] | None
     nucleus_semi_axes_um: Sequence[float] | None
@@ -101,25 +102,6 @@ def _refuse_unknown(options: Mapping[str, object]) -> None:
     for name in options:
         if name not in allowed:
             raise TypeError(f"unexpected keyword argument {name!r}.{did_you_mean(name, allowed)}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """Semi-axes and offset of the nucleus, um."""
-
-    cell: tuple[float, float, float]
-    nucleus: tuple[float, float, float]
-    offset: tuple[float, float, float]
-
-    @property
-    def axes(self) -> tuple[tuple[float, float, float], ...]:
-        """What the core takes: semi-axes of the cell and of the nucleus, and the offset."""
-        return self.cell, self.nucleus, self.offset
-
-    @property
-    def is_sphere(self) -> bool:
-        """Whether cell and nucleus are concentric spheres."""
-        return len(set(self.cell)) == 1 and len(set(self.nucleus)) == 1 and not any(self.offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +132,7 @@ class _Run:
     root: int
     n_threads: int
     electron_mode: ElectronMode
+    electron_cutoff_keV: float
     world_radius_um: float
     alpha_straggling: bool
 
@@ -170,8 +153,13 @@ def monte_carlo_s_values(
     """Return `s_value`, `s_value_stderr` and the energy balance; see `s_values`."""
     _refuse_unknown(options)
     density = require_density(density_g_per_cm3, allow_unusual=allow_unusual)
-    target = _shape(radii_um, options, allow_unusual)
-    source = _source_shape(source_radii_um, target, allow_unusual)
+    target = cell_shape(
+        radii_um,
+        (options.get("cell_semi_axes_um"), options.get("nucleus_semi_axes_um")),
+        options.get("nucleus_offset_um", 0.0),
+        allow_unusual,
+    )
+    source = source_shape(source_radii_um, target, allow_unusual)
     # Along x, where both cells are widest: the plane between them touches each at one point.
     distance = require_distances(
         distance_um,
@@ -182,8 +170,8 @@ def monte_carlo_s_values(
     run = _run(options)
     table = emissions(nuclide, chain=chain, retention=retention)
     classes = _classes(table)
-    below = electron_fraction_below_cutoff(table)
-    _warn_of_slow_electrons(below, nuclide_label(table))
+    below = electron_fraction_below_cutoff(table, run.electron_cutoff_keV)
+    _warn_of_slow_electrons(below, nuclide_label(table), run.electron_cutoff_keV)
     ascending, position = np.unique(distance, return_inverse=True)
     deposited, balance = _histories(source, target, membrane_um, ascending, classes, run, density)
     per_emission = deposited[:, :, :, position] * (N_BATCHES / run.n_histories)
@@ -203,17 +191,18 @@ def monte_carlo_s_values(
         attrs={
             **_attrs(table, density, run),
             "electron_energy_fraction_below_cutoff": below,
+            "electron_energy_fraction_at_cutoff": _fraction_at_cutoff(balance, classes),
             "photon_energy_fraction_at_decay": photon_fraction_at_decay(table),
             "membrane_thickness_nm": membrane_um * NM_PER_UM,
-            **_shape_attrs("", target),
-            **_shape_attrs("source_", source),
+            **shape_attrs("", target),
+            **shape_attrs("source_", source),
         },
     )
 
 
 def _histories(
-    source: _Shape,
-    target: _Shape,
+    source: CellShape,
+    target: CellShape,
     membrane_um: float,
     distance_um: FloatArray,
     classes: Sequence[_Class],
@@ -234,6 +223,7 @@ def _histories(
         density_g_per_cm3=density,
         world_radius_um=run.world_radius_um,
         detailed=run.electron_mode == "detailed",
+        cutoff_keV=run.electron_cutoff_keV,
         longest_step_um=np.inf,
         straggling=run.alpha_straggling,
         n_threads=run.n_threads,
@@ -243,8 +233,8 @@ def _histories(
 def _s_values(
     per_emission_keV: FloatArray,  # (source, class, batch, distance, region of the target)
     classes: Sequence[_Class],
-    source: _Shape,
-    target: _Shape,
+    source: CellShape,
+    target: CellShape,
     membrane_um: float,
     density: float,
 ) -> tuple[FloatArray, FloatArray]:
@@ -279,7 +269,7 @@ def _s_values(
     return value, stderr
 
 
-def _possible_sources(shape: _Shape, membrane_um: float) -> list[int]:
+def _possible_sources(shape: CellShape, membrane_um: float) -> list[int]:
     """Regions that decays can start in; without a volume only surfaces of spheres."""
     volumes = np.array(_core.transport.cell_volumes_um3(shape.axes, membrane_um))
     has_volume = volumes > _NO_VOLUME * volumes.sum()
@@ -289,7 +279,7 @@ def _possible_sources(shape: _Shape, membrane_um: float) -> list[int]:
 
 
 def _energy_variables(
-    balance_keV: FloatArray,  # (source, class, batch, 3), per emission
+    balance_keV: FloatArray,  # (source, class, batch, 4), per emission
     classes: Sequence[_Class],
 ) -> dict[str, tuple[tuple[str, ...], FloatArray]]:
     """Emitted, not scored and escaped energy (keV per decay) of each emission class."""
@@ -306,6 +296,16 @@ def _energy_variables(
             error = escaped.std(ddof=1) / np.sqrt(escaped.size)
             rows["energy_escaped_stderr"][column] = error
     return {name: (("emission",), row) for name, row in rows.items()}
+
+
+def _fraction_at_cutoff(balance_keV: FloatArray, classes: Sequence[_Class]) -> float:
+    """Share of what electrons and photons left in water that electrons left at the cut-off."""
+    light = [k for k, c in enumerate(classes) if _KIND[c.emission] in (_ELECTRON, _PHOTON)]
+    if not light:
+        return 0.0
+    per_decay = np.array([classes[k].total_yield for k in light])
+    _, left, _, slow = per_decay @ balance_keV.mean(axis=(0, 2))[light]
+    return float(slow / left) if left else 0.0
 
 
 def _classes(table: xr.Dataset) -> list[_Class]:
@@ -341,12 +341,12 @@ def _classes(table: xr.Dataset) -> list[_Class]:
     return classes
 
 
-def _warn_of_slow_electrons(share: float, label: str) -> None:
+def _warn_of_slow_electrons(share: float, label: str, cutoff_keV: float) -> None:
     """Warn as the deterministic models do of electrons below their tables."""
     if share > TOLERATED_BELOW:
         warnings.warn(
             f"{share:.0%} of the electron energy of {label} comes with electrons below "
-            f"{1e3 * ELECTRON_CUTOFF_KEV:g} eV, the cut-off of physics='monte_carlo', which "
+            f"{1e3 * cutoff_keV:g} eV, the cut-off of physics='monte_carlo', which "
             "absorbs them at the decay. Doses to whole nuclei and cells are little affected, those "
             "across a membrane and within 0.1 um of the decay are.",
             ValidityWarning,
@@ -384,87 +384,12 @@ def _run(options: MonteCarloOptions) -> _Run:
         root=random_root(options.get("rng")),
         n_threads=resolve_threads(options.get("n_threads")),
         electron_mode=mode,
+        electron_cutoff_keV=require_electron_cutoff(
+            options.get("electron_cutoff_keV", ELECTRON_CUTOFF_KEV)
+        ),
         world_radius_um=float(world),
         alpha_straggling=_flag("alpha_straggling", options.get("alpha_straggling", True)),
     )
-
-
-def _shape(
-    radii_um: tuple[float | None, float | None], options: MonteCarloOptions, allow_unusual: bool
-) -> _Shape:
-    """Shape of the target cell, from radii or semi-axes."""
-    names = ("cell", "nucleus")
-    given = (options.get("cell_semi_axes_um"), options.get("nucleus_semi_axes_um"))
-    axes = [
-        _semi_axes(name, radius, semi_axes, allow_unusual)
-        for name, radius, semi_axes in zip(names, radii_um, given, strict=True)
-    ]
-    return _Shape(axes[0], axes[1], offset_vector_um(options.get("nucleus_offset_um", 0.0)))
-
-
-def _semi_axes(
-    name: str,
-    radius_um: float | None,
-    semi_axes_um: Sequence[float] | None,
-    allow_unusual: bool,
-) -> tuple[float, float, float]:
-    """Semi-axes (um) of a cell or nucleus, given one way or the other."""
-    if (radius_um is None) == (semi_axes_um is None):
-        raise InputError(
-            f"give either {name}_radius_um or {name}_semi_axes_um "
-            f"({'neither' if radius_um is None else 'both'} is given)."
-        )
-    key, given = (
-        (f"{name}_radius_um", radius_um)
-        if semi_axes_um is None
-        else (f"{name}_semi_axes_um", semi_axes_um)
-    )
-    values = as_numbers(key, given)
-    if values.shape != (() if semi_axes_um is None else (3,)):
-        wanted = "one number" if semi_axes_um is None else "three numbers, along x, y and z"
-        raise InputError(f"{key} must be {wanted} here (got shape {values.shape}).")
-    axes = np.broadcast_to(values, (3,))
-    require_radius(key, axes, allow_unusual=allow_unusual)
-    return float(axes[0]), float(axes[1]), float(axes[2])
-
-
-def offset_vector_um(offset_um: FloatLike) -> tuple[float, float, float]:
-    """Return the offset of a nucleus as three numbers; one number is a distance along x."""
-    values = as_numbers("nucleus_offset_um", offset_um)
-    if values.shape not in ((), (3,)) or not np.all(np.isfinite(values)):
-        raise InputError(
-            f"invalid nucleus_offset_um={offset_um!r} (allowed: a finite distance along x, or "
-            "three numbers)."
-        )
-    x, y, z = (float(values), 0.0, 0.0) if values.ndim == 0 else map(float, values)
-    return x, y, z
-
-
-def _source_shape(
-    radii_um: tuple[float | None, float | None], target: _Shape, allow_unusual: bool
-) -> _Shape:
-    """Shape of the source cell: that of the target unless radii say otherwise."""
-    if radii_um == (None, None):
-        return target
-    own = [
-        axes[0] if radius is None and len(set(axes)) == 1 else radius
-        for radius, axes in zip(radii_um, (target.cell, target.nucleus), strict=True)
-    ]
-    if own[0] is None or own[1] is None:
-        raise InputError(
-            "give both source_cell_radius_um and source_nucleus_radius_um: the target is no sphere."
-        )
-    cell, nucleus = require_scalar_radii(own[0], own[1], allow_unusual=allow_unusual)
-    return _Shape((cell,) * 3, (nucleus,) * 3, target.offset)
-
-
-def _shape_attrs(prefix: str, shape: _Shape) -> dict[str, Any]:
-    """Attributes that state a shape."""
-    return {
-        f"{prefix}cell_semi_axes_um": list(shape.cell),
-        f"{prefix}nucleus_semi_axes_um": list(shape.nucleus),
-        f"{prefix}nucleus_offset_um": list(shape.offset),
-    }
 
 
 def _attrs(table: xr.Dataset, density: float, run: _Run) -> dict[str, object]:
@@ -476,7 +401,7 @@ def _attrs(table: xr.Dataset, density: float, run: _Run) -> dict[str, object]:
         physics="monte_carlo",
         density_g_per_cm3=density,
         electron_mode=run.electron_mode,
-        electron_cutoff_keV=ELECTRON_CUTOFF_KEV,
+        electron_cutoff_keV=run.electron_cutoff_keV,
         alpha_straggling=int(run.alpha_straggling),
         world_radius_um=run.world_radius_um,
         n_histories=run.n_histories,

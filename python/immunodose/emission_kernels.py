@@ -26,6 +26,9 @@ RECOIL_REACH_UM = 1e-3
 
 # Monte Carlo absorbs slower electrons where they are: ElectronOptions in the core.
 ELECTRON_CUTOFF_KEV = 0.05
+# Slowest electrons that the core follows, and the fastest that it always follows collision by
+# collision (docs/theory/electrons.md).
+LOWEST_CUTOFF_KEV, HIGHEST_CUTOFF_KEV = 0.03, 1.0
 
 # Slower photons are absorbed where they are emitted (docs/theory/photons.md): photon_physics.hpp.
 LOWEST_PHOTON_KEV = 1.0
@@ -139,9 +142,21 @@ def fraction_below(table: xr.Dataset, classes: Sequence[Emission], cutoff_keV: f
     return float(weight[own & (energy < cutoff_keV)].sum()) / total if total else 0.0
 
 
-def electron_fraction_below_cutoff(table: xr.Dataset) -> float:
+def require_electron_cutoff(electron_cutoff_keV: float) -> float:
+    """Return the cut-off of Monte Carlo, keV, or raise InputError if it is out of range."""
+    if not isinstance(electron_cutoff_keV, (int, float)) or not (
+        LOWEST_CUTOFF_KEV <= electron_cutoff_keV <= HIGHEST_CUTOFF_KEV  # NaN too
+    ):
+        raise InputError(
+            f"invalid electron_cutoff_keV={electron_cutoff_keV!r} (allowed: {LOWEST_CUTOFF_KEV:g} "
+            f"to {HIGHEST_CUTOFF_KEV:g}; default {ELECTRON_CUTOFF_KEV:g})."
+        )
+    return float(electron_cutoff_keV)
+
+
+def electron_fraction_below_cutoff(table: xr.Dataset, cutoff_keV: float) -> float:
     """Return the share of the electron energy of a table that Monte Carlo absorbs at the decay."""
-    return fraction_below(table, ("beta", "auger_ce"), ELECTRON_CUTOFF_KEV)
+    return fraction_below(table, ("beta", "auger_ce"), cutoff_keV)
 
 
 def photon_fraction_at_decay(table: xr.Dataset) -> float:

@@ -21,6 +21,7 @@ from immunodose.data.spectra import nuclide_lines
 from immunodose.emission_kernels import electron_fraction_below_cutoff, photon_fraction_at_decay
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.physics import require_density
+from immunodose.population_hits import hit_variables
 from immunodose.population_inputs import Agent, agents_of
 from immunodose.population_options import LOST_DAUGHTERS, MonteCarloOptions
 from immunodose.provenance import base_attrs
@@ -28,7 +29,7 @@ from immunodose.rng import random_root
 from immunodose.schema import data_array
 from immunodose.threads import resolve_threads
 from immunodose.transport import effective_membrane_um
-from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray, IntArray
+from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray
 from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ HIGHEST_KEV = 3000.0
 _TOLERATED_ABOVE = 1e-3
 
 FATES = ("emitted", "cells", "medium", "escaped", "left", "not_transported")
+# A further row of the core's account, part of `cells` and `medium`.
+_BELOW_CUTOFF = len(FATES)
 DEFAULT_HISTORIES_PER_BATCH = 3200
 # Water around the cells in which photons are followed: of those above 50 keV fewer than 3 %
 # interact in it.
@@ -212,6 +215,13 @@ def _warn_of_energies_above(table: xr.Dataset, label: str) -> None:
         )
 
 
+def _fraction_at_cutoff(account_keV: FloatArray) -> float:
+    """Return the share of what electrons and photons left in water that slow electrons left."""
+    light = [EMISSIONS.index(name) for name in (*_ELECTRONS, "photon")]
+    left = account_keV[[FATES.index("cells"), FATES.index("medium")]][:, light].sum()
+    return float(account_keV[_BELOW_CUTOFF, light].sum() / left) if left else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What all nuclides share."""
@@ -236,8 +246,10 @@ class Run:
             straggling=bool(options.straggling),
             lost=LOST_DAUGHTERS.index(options.lost_daughters),
             detailed=options.electron_mode == "detailed",
+            cutoff_keV=options.electron_cutoff_keV,
             transported=[EMISSIONS.index(name) for name in classes],
             kept=[name in self.kept for name in ("target", "emission", "origin")],
+            with_hits=bool(options.hits),
             medium_decays=medium,
             world_radius_um=radius,
             n_threads=self.n_threads,
@@ -271,7 +283,10 @@ class Run:
         _warn_of_energies_above(table, source.label)
         return result, {
             **world,
-            "electron_energy_fraction_below_cutoff": electron_fraction_below_cutoff(table),
+            "electron_energy_fraction_below_cutoff": electron_fraction_below_cutoff(
+                table, options.electron_cutoff_keV
+            ),
+            "electron_energy_fraction_at_cutoff": _fraction_at_cutoff(result["account_keV"]),
             "photon_energy_fraction_at_decay": photon_fraction_at_decay(table),
         }
 
@@ -364,38 +379,19 @@ def population_dose(
     variables: dict[str, xr.Variable] = {}
     if options.realization:
         variables["specific_energy"] = run.variable("specific_energy", energy * to_gray, dtype)
-        variables.update(_hits(results))
     else:
         variables["absorbed_dose"] = run.variable("absorbed_dose", energy * to_gray, dtype)
         variance = [run.with_all_emissions(result, "variance_keV2") for result in results]
         squared = run.variable("absorbed_dose_stderr", np.stack(variance) * to_gray**2, dtype)
         variables["absorbed_dose_stderr"] = squared.copy(data=np.sqrt(squared.values))
-    account = np.sum([result["account_keV"] for result in results], axis=0)
+    if options.hits:
+        variables.update(hit_variables(results))
+    account = np.sum([result["account_keV"][: len(FATES)] for result in results], axis=0)
     variables["energy_account"] = data_array("energy_account", ("fate", "emission"), account)
     dataset = xr.Dataset(variables, coords=_coords(cells, kept, options, sources))
     counts = {s.label: int(r["n_histories"]) for s, r in zip(sources, results, strict=True)}
     dataset.attrs = _attrs(run, counts, stated)
     return dataset
-
-
-def _hits(results: Sequence[Mapping[str, Any]]) -> dict[str, xr.Variable]:
-    """Hits and dose-mean LET per cell, target and emission, over all nuclides."""
-    shape = (*results[0]["hits"].shape[:2], len(EMISSIONS))
-    hits: IntArray = np.zeros(shape, dtype=np.int64)
-    let, weight = np.zeros(shape), np.zeros(shape)
-    for result in results:
-        columns = result["emissions"]
-        hits[:, :, columns] += result["hits"]
-        let[:, :, columns] += result["energy_let"]
-        weight[:, :, columns] += result["region_keV"]
-    # Recoils have no LET here, and a region without energy has none.
-    mean = np.full(shape, np.nan)
-    np.divide(let, weight, out=mean, where=(weight > 0.0) & (let > 0.0))
-    dims = ("cell", "target", "emission")
-    return {
-        "hit_count": data_array("hit_count", dims, hits),
-        "let_dose_mean": data_array("let_dose_mean", dims, mean),
-    }
 
 
 def _coords(
@@ -414,7 +410,7 @@ def _coords(
         "origin": ORIGINS,
         "fate": FATES,
     }
-    used = {"fate", "emission", *kept, *(("target",) if options.realization else ())}
+    used = {"fate", "emission", *kept, *(("target",) if options.hits else ())}
     coords.update({name: list(values) for name, values in labels.items() if name in used})
     return coords
 

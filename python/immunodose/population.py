@@ -14,6 +14,7 @@ import numpy as np
 from immunodose import _core
 from immunodose.cells import check
 from immunodose.cells.checks import nucleus_offset_um
+from immunodose.emission_kernels import ELECTRON_CUTOFF_KEV
 from immunodose.errors import InputError
 from immunodose.hits import alpha_chain
 from immunodose.mesh import MeshConvolver
@@ -87,10 +88,12 @@ def absorbed_dose(
     n_histories: int | None = None,
     n_batches: int = 32,
     electron_mode: str = "condensed",
+    electron_cutoff_keV: float = ELECTRON_CUTOFF_KEV,
     straggling: bool = True,
     lost_daughters: str = "leave",
     emissions: Sequence[str] | None = None,
     medium_margin_um: float | None = None,
+    hits: bool = True,
     rng: RngLike = None,
 ) -> xr.Dataset:
     """Return the absorbed dose of every cell, and its alpha hits.
@@ -139,6 +142,8 @@ def absorbed_dose(
         Equal batches whose spread gives the standard errors, at least 2.
     electron_mode
         "condensed" (soft collisions grouped) or "detailed" (every collision).
+    electron_cutoff_keV
+        Electrons of this energy and less are absorbed where they are, keV, 0.03 to 1.
     straggling
         Whether the energy loss of alphas fluctuates.
     lost_daughters
@@ -152,6 +157,8 @@ def absorbed_dose(
         Width of the water around the ball that holds the cells. Activity of the medium fills it,
         photons that leave it escape; charged particles do not. None takes the largest range of
         the particles for a medium with activity, and at least 1000 um for electrons and photons.
+    hits
+        Whether hits and dose-mean LET are counted too; False saves their memory.
     rng
         int, SeedSequence, Generator or None, which draws entropy; the attribute `random_root`
         records it.
@@ -164,11 +171,16 @@ def absorbed_dose(
         ``hit_mean`` (cell) [1], ``unhit_probability`` (cell) [1] and ``hit_decay_moment`` (cell,
         moment) [1], the sum over decays of E[z^k; hit] with z in Gy, k = 0..5.
 
-        With "monte_carlo" instead: ``absorbed_dose`` and ``absorbed_dose_stderr``, its standard
-        error; or with `realization` ``specific_energy`` (dims of the dose) [Gy], ``hit_count``
-        (cell, target, emission) [1], emitted particles that left energy there, and
-        ``let_dose_mean`` (cell, target, emission) [keV um-1], NaN where there is none. Both:
-        ``energy_account`` (fate, emission) [keV], what became of the emitted energy.
+        With "monte_carlo" instead: ``absorbed_dose`` and ``mean_hit_count`` (cell, target,
+        emission) [1], emitted particles that leave energy there; or with `realization`
+        ``specific_energy`` (dims of the dose) [Gy] and ``hit_count``. Both: ``let_dose_mean``
+        (cell, target, emission) [keV um-1], NaN where there is none, and ``energy_account`` (fate,
+        emission) [keV], what became of the emitted energy. Means have standard errors beside them:
+        ``absorbed_dose_stderr``, ``mean_hit_count_stderr``, ``let_dose_mean_stderr``. The
+        attribute ``world`` (JSON, by nuclide) states which share of the electron energy comes with
+        emissions below the cut-off (``electron_energy_fraction_below_cutoff``), and which share of
+        what electrons and photons left was left by electrons that had come down to it
+        (``..._at_cutoff``; in condensed mode of those followed singly).
 
     Raises
     ------
@@ -210,10 +222,12 @@ def absorbed_dose(
         n_histories=n_histories,
         n_batches=n_batches,
         electron_mode=electron_mode,
+        electron_cutoff_keV=electron_cutoff_keV,
         straggling=straggling,
         lost_daughters=lost_daughters,
         emissions=emissions,
         medium_margin_um=medium_margin_um,
+        hits=hits,
         rng=rng,
     )
     by_method = transported_dose if method == "monte_carlo" else _by_kernel

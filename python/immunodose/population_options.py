@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from immunodose.emission_kernels import ELECTRON_CUTOFF_KEV, require_electron_cutoff
 from immunodose.errors import InputError
 from immunodose.population_inputs import check_choice, check_names
 from immunodose.rng import RngLike
@@ -31,10 +32,12 @@ class MonteCarloOptions:
     n_histories: int | None = None
     n_batches: int = 32
     electron_mode: str = "condensed"
+    electron_cutoff_keV: float = ELECTRON_CUTOFF_KEV
     straggling: bool = True
     lost_daughters: str = "leave"
     emissions: Sequence[str] | None = None
     medium_margin_um: float | None = None
+    hits: bool = True
     rng: RngLike = None
 
     def require_default(self, method: str) -> None:
@@ -55,7 +58,8 @@ class MonteCarloOptions:
         ):
             value = getattr(self, name)
             check_choice(name, value, allowed)
-        for name in ("realization", "straggling"):
+        require_electron_cutoff(self.electron_cutoff_keV)
+        for name in ("realization", "straggling", "hits"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise InputError(f"invalid {name}={getattr(self, name)!r} (allowed: True, False).")
         if self.realization and (self.n_histories is not None or self.n_batches != 32):
@@ -83,8 +87,10 @@ class MonteCarloOptions:
             "realization": int(self.realization),
             "n_batches": None if self.realization else self.n_batches,
             "electron_mode": self.electron_mode,
+            "electron_cutoff_keV": float(self.electron_cutoff_keV),
             "straggling": int(self.straggling),
             "lost_daughters": self.lost_daughters,
+            "hits": int(self.hits),
             "emissions": _ALL if self.emissions is None else ",".join(self.emissions),
             "medium_margin_um": _DEFAULT if margin_um is None else float(margin_um),
         }
@@ -96,6 +102,7 @@ class MonteCarloOptions:
         return MonteCarloOptions(
             realization=True,
             electron_mode=str(attrs["electron_mode"]),
+            electron_cutoff_keV=float(attrs["electron_cutoff_keV"]),
             straggling=bool(attrs["straggling"]),
             lost_daughters=str(attrs["lost_daughters"]),
             emissions=None if emissions == _ALL else tuple(filter(None, emissions.split(","))),

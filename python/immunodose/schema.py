@@ -191,6 +191,21 @@ VARIABLES: dict[str, Variable] = {
         "emitted particles that left energy in the target, secondaries included",
         ("arm", "cell", "target", "emission"),
     ),
+    "mean_hit_count": Variable(
+        "1",
+        "expected number of emitted particles that leave energy in the target",
+        ("arm", "cell", "target", "emission"),
+    ),
+    "mean_hit_count_stderr": Variable(
+        "1",
+        "standard error of the expected number of hits",
+        ("arm", "cell", "target", "emission"),
+    ),
+    "let_dose_mean_stderr": Variable(
+        "keV um-1",
+        "standard error of the dose-mean linear energy transfer",
+        ("arm", "cell", "target", "emission"),
+    ),
     "let_dose_mean": Variable(
         "keV um-1", "dose-mean linear energy transfer", ("arm", "cell", "target", "emission")
     ),

@@ -10,6 +10,11 @@ import numpy as np
 
 from immunodose import _core
 from immunodose.data.nuclides import nuclide_label
+from immunodose.emission_kernels import (
+    ELECTRON_CUTOFF_KEV,
+    LOWEST_CUTOFF_KEV,
+    require_electron_cutoff,
+)
 from immunodose.errors import InputError, did_you_mean
 from immunodose.monte_carlo import decay_sampler
 from immunodose.physics import require_density
@@ -32,7 +37,7 @@ PARTICLES = ("alpha", "recoil", "electron", "positron", "photon")
 # and of the photon data (docs/theory/physics.md, electrons.md, photons.md).
 _ENERGY_KEV = {
     "alpha": (1.0, 12_000.0),
-    "electron": (0.05, 3000.0),
+    "electron": (LOWEST_CUTOFF_KEV, 3000.0),
     "positron": (0.0, 3000.0),
     "photon": (1.0, 10_000.0),
 }
@@ -54,6 +59,7 @@ def track(
     rng: RngLike = None,
     history: int = 0,
     electron_mode: ElectronMode = "detailed",
+    electron_cutoff_keV: float = ELECTRON_CUTOFF_KEV,
     straggling: bool = True,
     chain: bool = True,
     retention: Mapping[str, float] | None = None,
@@ -75,7 +81,7 @@ def track(
         "electron", "positron", "photon" for one particle of `energy_keV`; or a realization, from
         which all settings are taken but `history` and `max_points`.
     energy_keV
-        Kinetic energy of a single particle, keV: alpha 1 to 12000, electron 0.05 to 3000, positron
+        Kinetic energy of a single particle, keV: alpha 1 to 12000, electron 0.03 to 3000, positron
         up to 3000, photon 1 to 10000.
     rng
         Seed: int, SeedSequence, Generator or None; its root is in the attrs.
@@ -85,6 +91,8 @@ def track(
     electron_mode
         "detailed" (a point at every collision) or "condensed" (points at the ends and in the
         middle of steps).
+    electron_cutoff_keV
+        Electrons of this energy and less are absorbed where they are, keV, 0.03 to 1.
     straggling
         Whether losses and ranges of alphas fluctuate.
     chain
@@ -168,6 +176,7 @@ def track(
         density_g_per_cm3=density,
         straggling=bool(straggling),
         detailed=electron_mode == "detailed",
+        cutoff_keV=require_electron_cutoff(electron_cutoff_keV),
         alpha_step_um=float(alpha_step_um),
         world_radius_um=float(world_radius_um),
         max_points=int(max_points),
@@ -188,6 +197,7 @@ def track(
         random_root=str(root),
         history=int(history),
         electron_mode=electron_mode,
+        electron_cutoff_keV=float(electron_cutoff_keV),
         straggling=int(straggling),
         density_g_per_cm3=density,
         alpha_step_um=float(alpha_step_um),

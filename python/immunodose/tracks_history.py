@@ -58,6 +58,7 @@ def record_history(
         "decay_cell": points["decay_cell"],
         "decay_region": REGIONS[points["decay_region"]],
         "electron_mode": options.electron_mode,
+        "electron_cutoff_keV": options.electron_cutoff_keV,
         "straggling": int(options.straggling),
         "lost_daughters": options.lost_daughters,
         "membrane_thickness_nm": run.scene.membrane_thickness_nm,

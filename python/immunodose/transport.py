@@ -14,7 +14,6 @@ from immunodose import _core
 from immunodose.cell_monte_carlo import (
     MonteCarloOptions,
     monte_carlo_s_values,
-    offset_vector_um,
     refuse_monte_carlo_options,
 )
 from immunodose.cells.checks import as_numbers, require_distances, require_scalar_radii
@@ -29,6 +28,7 @@ from immunodose.physics import (
     warn_of_electrons,
 )
 from immunodose.schema import build
+from immunodose.transport_shapes import offset_vector_um
 from immunodose.typing import EMISSIONS, TARGETS, FloatArray, FloatLike, Physics
 from immunodose.units import NM_PER_UM
 
@@ -131,6 +131,8 @@ def s_values(
         "monte_carlo" know it at distance 0. Of `physics="monte_carlo"` only: `n_histories` of each
         source and emission class (64 or more; default 100,000), `rng`, `n_threads`,
         `electron_mode` ("condensed", the default, or "detailed": every collision),
+        `electron_cutoff_keV` (slower electrons are absorbed where they are; 0.03 to 1, default
+        0.05),
         `cell_semi_axes_um` and `nucleus_semi_axes_um` (x, y, z, in place of the radii),
         `world_radius_um` beyond which photons escape (default 1e5), `alpha_straggling`.
 
@@ -141,7 +143,10 @@ def s_values(
         membrane target is NaN where the membrane has no thickness. ``energy_per_decay``,
         ``energy_not_scored`` (of classes not transported) and ``energy_escaped`` (bremsstrahlung;
         photons beyond 1 mm, or beyond `world_radius_um`) (emission) [keV]. Monte Carlo adds
-        ``s_value_stderr`` (NaN where undefined) and ``energy_escaped_stderr`` (emission) [keV].
+        ``s_value_stderr`` (NaN where undefined) and ``energy_escaped_stderr`` (emission) [keV], and
+        the attributes ``electron_energy_fraction_below_cutoff`` (of emissions) and
+        ``..._at_cutoff`` (share of what electrons and photons left that electrons left after they
+        had come down to the cut-off; in condensed mode of those followed singly).
 
     Raises
     ------

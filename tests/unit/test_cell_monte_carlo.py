@@ -243,7 +243,9 @@ def test_energy_balance(kind: int) -> None:
     """Emitted = left + escaped in every batch; what the cell holds is part of what is left."""
     energy = {0: [100.0, 800.0], 1: [30.0, 1500.0], 2: [5870.0, 8000.0]}[kind]
     deposited, balance = core_run(kind, energy, n_threads=1)
-    emitted, left, escaped = np.moveaxis(balance, -1, 0)
+    emitted, left, escaped, slow = np.moveaxis(balance, -1, 0)
+    assert np.all(slow < left)
+    assert bool(slow.any()) == (kind != 2)
     np.testing.assert_allclose(left + escaped, emitted, rtol=1e-9)
     assert np.all(deposited.sum(axis=(-2, -1)) <= left * (1.0 + 1e-12))
     np.testing.assert_allclose(emitted.mean() / 32, np.mean(energy), rtol=1e-12)
@@ -255,7 +257,8 @@ def core_run(kind: int, energy: list[float], n_threads: int) -> tuple[FloatArray
         source_axes_um=axes, target_axes_um=axes, membrane_um=0.01, distance_um=np.zeros(1),
         source_regions=[0, 2], emissions=[(kind, np.array(energy), np.ones(len(energy)))],
         n_batches=16, histories_per_batch=32, root=5, density_g_per_cm3=1.0, world_radius_um=2e4,
-        detailed=False, longest_step_um=1.5, straggling=True, n_threads=n_threads,
+        detailed=False, cutoff_keV=0.05, longest_step_um=1.5, straggling=True,
+        n_threads=n_threads,
     )  # fmt: skip
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 import immunodose as imd
@@ -96,7 +98,8 @@ SPECTRUM = "energy_keV,yield_per_decay,emission,continuous,nuclide\n"
         ("10,0.5,beta,1,Y-90\n5,0.5,beta,1,Y-90\n", "row 3: .*unsorted.*5 after 10 in row 2"),
         ("5,0.5,beta,1,\n5,0.5,beta,1,\n", "row 3: .*unsorted"),
         ("5,0.5,beta,1,Y-90\n9,0.51,beta,1,Y-90\n", "beta rows of Y-90 .*normalized.*1.01"),
-        ("5,40,beta,1,\n9,60,beta,1,\n", "beta rows of the chain .*normalized.*100.*percent"),
+        ("5,40,beta,1,\n9,60,beta,1,\n", "beta rows of one nuclide .*normalized.*100.*percent"),
+        ("5,1,beta,0,\n9,1,beta,0,\n", "beta rows of one nuclide .*adds up to 2;.*Of a chain"),
         ("5800,50.7,alpha,0,Ac-225\n", "alpha rows of Ac-225 .*normalized.*50.7"),
     ],
 )
@@ -112,8 +115,29 @@ def test_chains_branches_and_discrete_lines_are_no_malformed_spectra(tmp_path: P
         "3,7,auger_ce,0,Y-90\n1,9,auger_ce,0,Y-90\n6,0.02,beta,1,Zr-90\n"
     )
     assert emissions_from_csv(write(tmp_path, SPECTRUM + text)).sizes["line"] == 7
-    merged = "5,1.0,beta,1,\n9,1.0,beta,1,\n5800,4.0,alpha,0,\n"
-    assert emissions_from_csv(write(tmp_path, SPECTRUM + merged)).sizes["line"] == 3
+    branches = "5,0.2,beta,1,\n9,0.1,beta,1,\n5800,0.4,alpha,0,\n"
+    assert emissions_from_csv(write(tmp_path, SPECTRUM + branches)).sizes["line"] == 3
+
+
+def test_a_density_over_energy_is_warned_of(tmp_path: Path) -> None:
+    # A triangle with its peak in the middle, in rows of 20 keV.
+    width_keV = 20.0
+    energy = np.arange(1, 40) * width_keV
+    share = 1.0 - np.abs(np.arange(-19, 20) / 20.0)
+    per_keV = share / (share.sum() * width_keV)
+
+    def spectrum(yields: npt.NDArray[np.float64]) -> Path:
+        rows = "".join(f"{e},{y},beta,1,\n" for e, y in zip(energy, yields, strict=True))
+        return write(tmp_path, SPECTRUM + rows)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        emissions_from_csv(spectrum(per_keV * width_keV))
+        emissions_from_csv(spectrum(0.3 * per_keV * width_keV))
+    with pytest.warns(ValidityWarning, match=r"add up to 0.05 .* density per keV\?"):
+        emissions_from_csv(spectrum(per_keV))
+    with pytest.raises(InputError, match=r"not normalized .*adds up to 50"):
+        emissions_from_csv(spectrum(1e3 * per_keV))
 
 
 @pytest.mark.parametrize("emission", ["auger_ce", "photon", "recoil"])

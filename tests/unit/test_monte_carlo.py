@@ -115,7 +115,8 @@ def scene_of(cells: xr.Dataset) -> _core.transport.SphereScene:
 def test_a_history_can_be_run_alone(cells: xr.Dataset) -> None:
     call = _core.transport.DecayTransportCall(
         root=5, density_g_per_cm3=1.0, straggling=True, lost=0, detailed=False,
-        transported=[EMISSIONS.index(name) for name in ALPHAS], kept=(True, True, True),
+        cutoff_keV=0.05, transported=[EMISSIONS.index(name) for name in ALPHAS],
+        kept=(True, True, True), with_hits=True,
         medium_decays=0.0, world_radius_um=100.0, n_threads=1,
     )  # fmt: skip
     activity = cells["time_integrated_activity"].values[0]

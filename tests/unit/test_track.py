@@ -169,7 +169,7 @@ def test_too_many_points_are_an_error() -> None:
     [
         ("alpha", {}, "give energy_keV=1 to 12000"),
         ("alpha", {"energy_keV": 2e4}, "allowed: 1 to 12000"),
-        ("electron", {"energy_keV": float("nan")}, "allowed: 0.05 to 3000"),
+        ("electron", {"energy_keV": float("nan")}, "allowed: 0.03 to 3000"),
         ("electron", {"energy_keV": 1.0, "chain": False}, "no effect"),
         ("Ac-225", {"energy_keV": 1.0}, "no effect on a decay of Ac-225"),
         ("Ac-225", {"history": -1}, "history=-1"),

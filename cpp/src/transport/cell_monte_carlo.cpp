@@ -9,6 +9,7 @@
 #include "immunodose/geometry/ball.hpp"
 #include "immunodose/transport/cell_tally.hpp"
 #include "immunodose/transport/direction.hpp"
+#include "immunodose/transport/electron_transport.hpp"
 #include "immunodose/transport/photon_transport.hpp"
 
 namespace immunodose {
@@ -122,7 +123,7 @@ class Batches {
     for (const auto& emission : input.emissions) lines_.emplace_back(emission);
     const auto n = static_cast<std::size_t>(count());
     result_.deposited.resize(n * stride());
-    result_.balance.resize(n * n_balance);
+    result_.balance.resize(n * CellMonteCarloResult::n_balance);
   }
 
   std::int64_t count() const {
@@ -155,17 +156,16 @@ class Batches {
     const auto at = static_cast<std::size_t>(number);
     std::copy(tally.energy_keV().begin(), tally.energy_keV().end(),
               result_.deposited.begin() + static_cast<std::ptrdiff_t>(at * stride()));
-    double* const balance = &result_.balance[at * n_balance];
+    double* const balance = &result_.balance[at * CellMonteCarloResult::n_balance];
     balance[0] = emitted;
     balance[1] = tally.total_keV();
     balance[2] = escaped;
+    balance[3] = tally.below_cutoff_keV();
   }
 
   CellMonteCarloResult take() { return std::move(result_); }
 
  private:
-  static constexpr std::size_t n_balance = 3;
-
   std::size_t stride() const { return input_.targets.size() * n_solid_regions; }
 
   const CellMonteCarloInput& input_;

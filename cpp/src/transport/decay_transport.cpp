@@ -70,6 +70,7 @@ class DecayTransport::Worker {
       photons_ = std::make_unique<PhotonTransport>(*engine.photons_);
       ElectronOptions options;
       options.mode = options_.electron_mode;
+      options.cutoff_keV = options_.cutoff_keV;
       electrons_ =
           std::make_unique<ElectronTransport>(*engine.electrons_, engine.condensed_.get(), options);
     }
@@ -324,7 +325,7 @@ DecayTransportResult DecayTransport::realization(const DecaySources& sources, co
   const std::int64_t n_all = until.back();
   const std::int64_t from = std::clamp(begin, std::int64_t{0}, n_all);
   const std::int64_t to = end < 0 ? n_all : std::clamp(end, from, n_all);
-  RegionTally tally(scene_.n_cells(), emissions_, true, options_.n_threads);
+  RegionTally tally(scene_.n_cells(), emissions_, options_.with_hits, options_.n_threads);
   run(
       to - from, first_history + from, sources.world_radius_um,
       [&](std::int64_t first) {
@@ -337,10 +338,12 @@ DecayTransportResult DecayTransport::realization(const DecaySources& sources, co
   const std::size_t width = row_size(kept, tally.n_columns());
   const auto n_cells = static_cast<std::size_t>(scene_.n_cells());
   result.energy_keV.resize(width * n_cells);
-  for (auto* values : {&result.energy_let, &result.region_keV}) {
-    values->resize(n_cells * RegionTally::n_targets * tally.n_columns());
+  if (tally.with_hits()) {
+    for (auto* values : {&result.energy_let, &result.region_keV}) {
+      values->resize(n_cells * RegionTally::n_targets * tally.n_columns());
+    }
+    result.hits.resize(result.energy_let.size());
   }
-  result.hits.resize(result.energy_let.size());
   parallel_for(
       scene_.n_cells(), large_block, options_.n_threads,
       [&](std::int64_t first, std::int64_t last) {
@@ -349,7 +352,7 @@ DecayTransportResult DecayTransport::realization(const DecaySources& sources, co
           const auto id = static_cast<std::size_t>(scene_.order()[static_cast<std::size_t>(rank)]);
           double* const out = result.energy_keV.data() + id * width;
           reduce_cell(tally, rank, kept, row, [&](std::size_t i, double keV) { out[i] = keV; });
-          add_hits(tally, rank, result);
+          if (tally.with_hits()) add_hits(tally, rank, result);
         }
       },
       stop);
@@ -451,7 +454,8 @@ DecayTransportResult DecayTransport::mean(const DecaySources& sources, const Kep
   const double total = until.back();
   const std::int64_t n_each = n_histories / n_batches;
   const double decays_per_history = total / static_cast<double>(n_each);
-  RegionTally tally(scene_.n_cells(), emissions_, false, options_.n_threads);
+  RegionTally tally(scene_.n_cells(), emissions_, options_.with_hits, options_.n_threads);
+  HitMoments hits(tally);
   DecayTransportResult result;
   result.n_histories = n_histories;
   result.energy_keV.assign(
@@ -472,9 +476,11 @@ DecayTransportResult DecayTransport::mean(const DecaySources& sources, const Kep
         },
         until.size(), tally, stop);
     add_batch(tally, kept, decays_per_history, static_cast<double>(b + 1), result, stop);
+    hits.add(tally, decays_per_history, options_.n_threads, stop);
   }
   const double n = static_cast<double>(n_batches);
   for (double& squares : result.variance_keV2) squares /= n * (n - 1.0);
+  result.mean_hits = hits.means(scene_.order(), options_.n_threads);
   add_account(tally, decays_per_history / n, result);
   return result;
 }

@@ -11,7 +11,8 @@ namespace immunodose {
 
 RegionTally::RegionTally(std::int64_t n_cells, const std::vector<EmissionClass>& emissions,
                          bool with_hits, int n_threads)
-    : n_columns_(emissions.size()),
+    : n_cells_(n_cells),
+      n_columns_(emissions.size()),
       with_hits_(with_hits),
       width_(with_hits ? hit_place(n_targets) : let_place(0)),
       n_threads_(n_threads),

@@ -83,6 +83,7 @@ class TrackEngine {
   void follow(const Particle& first) {
     ElectronOptions electron_options;
     electron_options.mode = options_.electron_mode;
+    electron_options.cutoff_keV = options_.cutoff_keV;
     ElectronTransport electrons(*electrons_, condensed_.get(), electron_options);
     const PhotonTransport photons(*photons_);
     const Ball world{{}, options_.world_radius_um};

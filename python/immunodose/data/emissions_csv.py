@@ -27,8 +27,6 @@ _OPTIONAL = ("continuous", "nuclide")
 # A decay emits one alpha or beta; published spectra are rounded.
 _MOST_PER_DECAY = 1.0
 _YIELD_TOLERANCE = 0.005
-# Rows without a nuclide may be those of a whole chain: 238U has the most, 8 alphas and 6 betas.
-_MOST_PER_CHAIN = 8.0
 # Highest energies (keV) of the models behind "kernel": alphas whose straggled range stays within
 # the stopping powers (12000 keV), electrons that kernels can be scaled to, photons of the
 # cross-sections (docs/theory/physics.md, kernels.md, photons.md).
@@ -37,6 +35,9 @@ _HIGHEST_KEV = {"alpha": 11_800.0, "beta": 20_000.0, "auger_ce": 20_000.0, "phot
 # per decay. Of chains that of U-235: 94 and 104. More points at percent, counts or a sum.
 _MANY_PER_DECAY = 100.0
 _MANY_PER_CHAIN = 200.0
+# A continuous spectrum whose integral over keV is 1 this closely may be a density.
+_DENSITY_TOLERANCE = 0.03
+_SPECTRUM_POINTS = 5
 _TRUE_FALSE = {"1": 1, "true": 1, "yes": 1, "0": 0, "false": 0, "no": 0, "": 0}
 
 Row = tuple[int, dict[str, str]]
@@ -75,15 +76,17 @@ def emissions_from_csv(path: str | os.PathLike[str], *, nuclide: str | None = No
     -----
     ValidityWarning
         For more than 100 Auger and conversion electrons, or photons, or recoils per decay of a
-        nuclide (200 of rows without one).
+        nuclide (200 of rows without one), and for a continuous spectrum that looks like a density
+        per keV.
 
     Notes
     -----
     The numbers are used as they are: no half-life, no chain, no renormalization. A nuclide emits
-    one alpha or beta per decay at most, so the yields of each class that the column ``nuclide``
-    gives to one nuclide must not exceed 1 (by 0.5 %: published spectra are rounded). Rows without
-    a nuclide may belong to a whole chain and must not exceed 8, as in that of U-238. This finds
-    spectra per keV, in percent or in counts. Yields below 1 are branches and pass.
+    one alpha or beta per decay at most, so the yields of each class must not exceed 1 (by 0.5 %:
+    published spectra are rounded) for each nuclide that the column ``nuclide`` names, and for the
+    rows without one: a chain needs the column. This finds spectra in percent or in counts. Yields
+    below 1 are branches and pass, but continuous ones whose integral over energy is 1 warn: they
+    may be a density.
 
     Examples
     --------
@@ -102,6 +105,7 @@ def emissions_from_csv(path: str | os.PathLike[str], *, nuclide: str | None = No
     _check_highest(where, rows, energy)
     _check_order(where, rows, energy)
     _check_yields(where, rows, yields)
+    _warn_of_densities(where, rows, energy, yields)
     named = [row["nuclide"] for _, row in rows if row.get("nuclide")]
     label = nuclide if nuclide is not None else (named[0] if named else file.stem)
     if not label.strip():
@@ -233,12 +237,12 @@ def _check_yields(where: str, rows: list[Row], yields: FloatArray) -> None:
         key = row[1].get("nuclide", ""), _emission(where, row)
         totals[key] = totals.get(key, 0.0) + float(share)
     for (nuclide, emission), total in totals.items():
-        most = _MOST_PER_DECAY if nuclide else _MOST_PER_CHAIN
-        if emission in ("alpha", "beta") and total > most * (1.0 + _YIELD_TOLERANCE):
+        if emission in ("alpha", "beta") and total > _MOST_PER_DECAY + _YIELD_TOLERANCE:
             raise InputError(
-                f"{where}: the {emission} rows of {nuclide or 'the chain'} are not normalized "
-                f"(yield_per_decay adds up to {total:g}; at most {most:g} per decay). Give yields "
-                "per decay and row, not per keV or in percent; column 'nuclide' names the emitter."
+                f"{where}: the {emission} rows of {nuclide or 'one nuclide'} are not normalized "
+                f"(yield_per_decay adds up to {total:g}; at most {_MOST_PER_DECAY:g} per decay). "
+                "Give yields per decay and row, not per keV or in percent. Of a chain, name the "
+                "emitter of each row in the column 'nuclide'."
             )
         many = _MANY_PER_DECAY if nuclide else _MANY_PER_CHAIN
         if emission not in ("alpha", "beta") and total > many:
@@ -246,6 +250,30 @@ def _check_yields(where: str, rows: list[Row], yields: FloatArray) -> None:
                 f"{where}: the {emission} rows of {nuclide or 'the chain'} add up to {total:g} per "
                 f"decay (no nuclide or chain of ICRP 107 emits {many:g}). Are the yields in "
                 "percent, or counts?",
+                ValidityWarning,
+                stacklevel=3,
+            )
+
+
+def _warn_of_densities(where: str, rows: list[Row], energy: FloatArray, yields: FloatArray) -> None:
+    """Warn of continuous rows that are no yields but, it seems, a density over energy."""
+    points: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for row, keV, share in zip(rows, energy, yields, strict=True):
+        if _flag(where, row):
+            key = row[1].get("nuclide", ""), _emission(where, row)
+            points.setdefault(key, []).append((float(keV), float(share)))
+    for (nuclide, emission), spectrum in points.items():
+        keV, share = np.array(spectrum).T
+        total = float(share.sum())
+        if keV.size < _SPECTRUM_POINTS or abs(total - 1.0) < _DENSITY_TOLERANCE:
+            continue
+        per_keV = float(0.5 * np.sum(np.diff(keV) * (share[1:] + share[:-1])))
+        # Densities per MeV add up to more than 1, which is refused.
+        if abs(per_keV - 1.0) < _DENSITY_TOLERANCE:
+            warnings.warn(
+                f"{where}: the continuous {emission} rows of {nuclide or 'the spectrum'} add up to "
+                f"{total:.4g} per decay, but their integral over energy is {per_keV:.4g}: a "
+                "density per keV? Give the yield of each row: density times width.",
                 ValidityWarning,
                 stacklevel=3,
             )

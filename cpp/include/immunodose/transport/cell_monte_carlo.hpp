@@ -8,7 +8,7 @@
 #include "immunodose/core/parallel.hpp"
 #include "immunodose/geometry/cell_solid.hpp"
 #include "immunodose/transport/alpha_track.hpp"
-#include "immunodose/transport/electron_transport.hpp"
+#include "immunodose/transport/electron_options.hpp"
 
 namespace immunodose {
 
@@ -39,7 +39,10 @@ struct CellMonteCarloInput {
 // Sums per batch, in keV.
 struct CellMonteCarloResult {
   std::vector<double> deposited;  // (source region, class, batch, target, region of the target)
-  std::vector<double> balance;    // (source region, class, batch, 3): emitted, left, escaped
+  // (source region, class, batch, n_balance): emitted, left, escaped, and what electrons at or
+  // below the cut-off left.
+  std::vector<double> balance;
+  static constexpr std::size_t n_balance = 4;
 };
 
 // The same bits for any number of threads: a batch is a block of its own.

@@ -16,12 +16,14 @@ class CellTally {
   // Centers ascend in x and share y and z. The cells outlive the tally.
   explicit CellTally(const std::vector<CellSolid>& cells);
 
-  // The three calls of a Scorer.
+  // The calls of a Scorer.
   void point(Vec3 position_um, double energy_keV);
   // The energy per length rises by the share `tilt` of its mean from the middle to the end.
   void segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV,
                double tilt = 0.0);
   double clearance(Vec3 position_um) const;
+  // Of the energy given to `point`, what electrons at or below the cut-off left.
+  void below_cutoff(double energy_keV) { below_cutoff_keV_ += energy_keV; }
 
   // Calls visit(cell index, chords) for each cell that a path cuts.
   template <class Visit>
@@ -44,6 +46,7 @@ class CellTally {
   const std::vector<double>& energy_keV() const { return energy_; }
   // All energy that was left anywhere, keV.
   double total_keV() const { return total_keV_; }
+  double below_cutoff_keV() const { return below_cutoff_keV_; }
 
  private:
   double center_x(std::size_t i) const { return cells_[i].center_um().x; }
@@ -53,6 +56,7 @@ class CellTally {
   double reach_ = 0.0;
   std::vector<double> energy_;
   double total_keV_ = 0.0;
+  double below_cutoff_keV_ = 0.0;
 };
 
 }  // namespace immunodose

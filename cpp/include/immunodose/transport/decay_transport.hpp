@@ -14,6 +14,7 @@
 #include "immunodose/transport/decay_sampler.hpp"
 #include "immunodose/transport/electron_transport.hpp"
 #include "immunodose/transport/history_scorer.hpp"
+#include "immunodose/transport/hit_moments.hpp"
 #include "immunodose/transport/photon_transport.hpp"
 #include "immunodose/transport/region_tally.hpp"
 #include "immunodose/transport/track_recorder.hpp"
@@ -30,6 +31,8 @@ struct DecayTransportOptions {
   bool straggling = true;
   LostDaughters lost = LostDaughters::leave;
   ElectronMode electron_mode = ElectronMode::condensed;
+  double cutoff_keV = 0.05;  // of electrons
+  bool with_hits = true;     // count hits and LET
   std::array<bool, n_emission_classes> transported{};
   int n_threads = 1;
 };
@@ -53,6 +56,7 @@ struct DecayTransportResult {
   LargeVector<std::int64_t> hits;     // (cell, target, emission); realization only, as are:
   LargeVector<double> energy_let;     // keV2/um
   LargeVector<double> region_keV;     // keV, the weights of the LET
+  HitMeans mean_hits;                 // of a mean
   std::array<double, n_fates * n_emission_classes> account_keV{};
   std::int64_t n_histories = 0;
 };

@@ -17,20 +17,10 @@
 #include "immunodose/physics/water_oscillators.hpp"
 #include "immunodose/transport/direction.hpp"
 #include "immunodose/transport/electron_collisions.hpp"
+#include "immunodose/transport/electron_options.hpp"
 #include "immunodose/transport/particle.hpp"
 
 namespace immunodose {
-
-enum class ElectronMode { detailed, condensed };
-
-struct ElectronOptions {
-  ElectronMode mode = ElectronMode::condensed;
-  double cutoff_keV = 0.05;  // slower electrons are absorbed where they are
-  // Condensed flights are cut to this length; the result does not depend on it.
-  double longest_step_um = std::numeric_limits<double>::infinity();
-  // A particle is absorbed where it is if this many CSDA ranges do not lead out of its region.
-  double reach_factor = 1.2;
-};
 
 class ElectronTransport {
  public:
@@ -96,6 +86,7 @@ class ElectronTransport {
       if constexpr (requires { scorer.at(e); }) scorer.at(e);
       if (ends(flight, scorer)) {
         if (e.energy_keV > 0.0) scorer.point(e.position_um, e.weight * e.energy_keV);
+        count_slow(e.energy_keV, e.weight, options_, scorer);
         if (e.kind == ParticleKind::positron) annihilate(e, random, photons);
         return;
       }
@@ -249,6 +240,7 @@ class ElectronTransport {
                         isotropic_direction(random), e.weight});
     } else {
       scorer.point(e.position_um, e.weight * loss);
+      count_slow(secondary, e.weight, options_, scorer);
     }
     if (!transverse) {
       const double turn = sample_distant_deflection(e.energy_keV, loss, random);
@@ -277,6 +269,7 @@ class ElectronTransport {
       }
     } else {
       scorer.point(e.position_um, e.weight * loss);
+      count_slow(secondary, e.weight, options_, scorer);
     }
     e.direction = deflected(e.direction, cosine, azimuth);
     e.energy_keV -= loss;

@@ -37,6 +37,9 @@ class HistoryScorer {
     let_ = -1.0;
   }
 
+  // Of the energy given to `point`, what electrons at or below the cut-off left.
+  void below_cutoff(double energy_keV) { account(Fate::below_cutoff, emission_, energy_keV); }
+
   // Where `point` would put its energy.
   Place place_of(Vec3 position_um) const;
   // All energy at a known place.

@@ -15,8 +15,18 @@
 
 namespace immunodose {
 
-enum class Fate : std::uint8_t { emitted = 0, cells, medium, escaped, left, not_transported };
-inline constexpr std::size_t n_fates = 6;
+// What became of emitted energy. The last is a part of `cells` and `medium`: what electrons at or
+// below the cut-off energy left at one point.
+enum class Fate : std::uint8_t {
+  emitted = 0,
+  cells,
+  medium,
+  escaped,
+  left,
+  not_transported,
+  below_cutoff
+};
+inline constexpr std::size_t n_fates = 7;
 
 // 2^-24 keV (6e-8 keV) per deposit of a particle; a tally holds 2.7e11 keV before it overflows.
 inline constexpr double units_per_keV = 16777216.0;
@@ -43,6 +53,7 @@ class RegionTally {
   RegionTally(std::int64_t n_cells, const std::vector<EmissionClass>& emissions, bool with_hits,
               int n_threads);
 
+  std::int64_t n_cells() const { return n_cells_; }
   std::size_t n_columns() const { return n_columns_; }
   bool with_hits() const { return with_hits_; }
   // Adds the deposit of one particle; returns its energy in units.
@@ -99,6 +110,7 @@ class RegionTally {
     if (!locks_.empty()) locks_[row(cell)].store(false, std::memory_order_release);
   }
 
+  std::int64_t n_cells_;
   std::size_t n_columns_;
   bool with_hits_;
   std::array<std::size_t, n_emission_classes> column_of_{};

@@ -35,6 +35,7 @@ struct TrackOptions {
   double density_g_per_cm3;
   bool straggling;
   ElectronMode electron_mode;
+  double cutoff_keV;       // of electrons
   double alpha_step_um;    // between the points of an alpha track
   double world_radius_um;  // photons are followed in this ball around the origin
   std::int64_t max_points;
