@@ -44,11 +44,12 @@ class PythonConvolver : public MeshConvolver {
   }
 
   std::vector<float> convolve(std::span<const float> octant,
-                              const std::array<std::vector<double>, 3>& factor) override {
+                              const std::array<std::vector<double>, 3>& factor,
+                              bool last) override {
     const py::gil_scoped_acquire gil;
     const py::array_t<float> values({half_[0], half_[1], half_[2]}, octant.data(), py::none());
     const py::array_t<float, py::array::c_style | py::array::forcecast> field(
-        convolver_.attr("convolve")(values, factor));
+        convolver_.attr("convolve")(values, factor, last));
     if (static_cast<std::size_t>(field.size()) != size_) {
       throw InputError("the convolver returned a field of another size");
     }

@@ -36,15 +36,18 @@ class MeshConvolver:
         )
 
     def convolve(
-        self, octant: FloatField, factor: Sequence[Sequence[float]]
+        self, octant: FloatField, factor: Sequence[Sequence[float]], last: bool
     ) -> npt.NDArray[np.float32]:
-        """Return the field (z, y, x) of a kernel given at 0 .. n / 2 nodes along each axis."""
+        """Return the field (z, y, x) of a kernel given at 0 .. n / 2 nodes along each axis.
+
+        After the `last` kernel the density is gone.
+        """
         kernel = scipy.fft.dctn(octant, type=1, workers=self._workers)
         for axis, values in enumerate(factor):
             shape = [1, 1, 1]
             shape[axis] = -1
             kernel *= np.asarray(values, dtype=np.float32).reshape(shape)
-        product = self._transform.copy()
+        product = self._transform if last else self._transform.copy()
         for z, own_z in _halves(self._n[0]):
             for y, own_y in _halves(self._n[1]):
                 product[z, y] *= kernel[own_z, own_y]

@@ -86,7 +86,7 @@ OverlapReport find_overlaps(std::span<const double> x_um, std::span<const double
                             double relative_tolerance, int n_threads, const StopPoll& stop) {
   if (radius_um.size() != x_um.size()) throw InputError("radii of another length");
   if (x_um.empty()) return {};
-  const GridIndex index(x_um, y_um, z_um, 2.0 * median(radius_um));
+  const GridIndex index(x_um, y_um, z_um, 2.0 * median(radius_um), n_threads, stop);
   const PairSearch search(index, radius_um, relative_tolerance);
   const std::int64_t n_blocks = (index.size() + block_size - 1) / block_size;
   std::vector<OverlapReport> blocks(static_cast<std::size_t>(n_blocks));

@@ -44,12 +44,14 @@ std::array<double, 3> fit_logarithm(std::span<const double> edge_um2, std::span<
 }  // namespace
 
 FarKernel::FarKernel(const SquareGrid& grid, std::span<const double> value, double cut_um)
-    : cut_um_(cut_um),
-      cut2_um2_(cut_um * cut_um),
-      grid_(grid),
-      edge_um2_(grid.edges_um2()),
-      value_(value.begin(), value.end()) {
-  const auto [a, b, c] = fit_logarithm(edge_um2_, value, cut2_um2_);
+    : cut_um_(cut_um), cut2_um2_(cut_um * cut_um), grid_(grid) {
+  const auto edge_um2 = grid.edges_um2();
+  for (std::size_t i = 0; i + 1 < value.size(); ++i) {
+    const double slope = (value[i + 1] - value[i]) / (edge_um2[i + 1] - edge_um2[i]);
+    line_.push_back({value[i] - slope * edge_um2[i], slope});
+  }
+  line_.push_back({0.0, 0.0});  // outside
+  const auto [a, b, c] = fit_logarithm(edge_um2, value, cut2_um2_);
   // Series of exp(a + b t + c t^2), times that of 1 / (1 + t).
   std::array<double, n_terms> series{};
   series[0] = std::exp(a) / cut2_um2_;
@@ -60,21 +62,6 @@ FarKernel::FarKernel(const SquareGrid& grid, std::span<const double> value, doub
   for (std::size_t n = 0; n < n_terms; ++n) {
     term_[n] = series[n] - (n == 0 ? 0.0 : term_[n - 1]);
   }
-}
-
-double FarKernel::at(double square_um2) const {
-  if (square_um2 < cut2_um2_) return inside(square_um2);
-  const auto cell = static_cast<std::size_t>(grid_.cell(static_cast<float>(square_um2)));
-  if (cell + 1 >= edge_um2_.size()) return 0.0;
-  const double share = (square_um2 - edge_um2_[cell]) / (edge_um2_[cell + 1] - edge_um2_[cell]);
-  return value_[cell] + share * (value_[cell + 1] - value_[cell]);
-}
-
-double FarKernel::inside(double square_um2) const {
-  const double t = square_um2 / cut2_um2_ - 1.0;
-  double sum = 0.0;
-  for (std::size_t n = n_terms; n > 0; --n) sum = sum * t + term_[n - 1];
-  return sum;
 }
 
 // Of f(u), u = r^2: 6 f' + 4 u f''.

@@ -2,76 +2,75 @@
 #include "immunodose/transport/neighbor_sum.hpp"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cmath>
 #include <limits>
 
 #include "immunodose/core/error.hpp"
-#include "immunodose/geometry/grid_index.hpp"
-#include "immunodose/transport/pair_loops.hpp"
 
 namespace immunodose {
 namespace {
 
-// Bins of a few cells: larger ones share a list of neighbors among more targets, but hold more
-// sources beyond the reach.
-constexpr double points_per_bin = 8.0;
-constexpr double least_bins_per_reach = 1.0;
+constexpr std::int64_t most_chunks = 64;
+constexpr std::int64_t most_numbers_per_cell = 8;  // of all chunks together
+constexpr std::int64_t cells_per_block = 4096;
 
-double bin_edge_um(const NeighborTargets& targets, double reach_um) {
-  const auto extent = [](std::span<const double> values) {
-    const auto [low, high] = std::minmax_element(values.begin(), values.end());
-    return *high - *low;
+std::size_t place(std::int64_t number) { return static_cast<std::size_t>(number); }
+
+// Sources near a bin, and where they came from.
+struct Neighborhood {
+  struct Run {
+    std::int64_t first_rank;
+    std::size_t begin, end;  // in the buffer
   };
-  const auto n = static_cast<double>(targets.x_um.size());
-  const double box = std::max(extent(targets.x_um), 1.0) * std::max(extent(targets.y_um), 1.0) *
-                     std::max(extent(targets.z_um), 1.0);
-  const double edge = std::cbrt(points_per_bin * box / n);
-  return std::min(edge, reach_um / least_bins_per_reach);
-}
 
-NeighborSources reordered(const NeighborSources& from, std::span<const std::int64_t> order) {
-  const auto take = [&](const auto& values) {
-    auto to = values;
-    for (std::size_t i = 0; i < order.size(); ++i) {
-      to[i] = values[static_cast<std::size_t>(order[i])];
-    }
-    return to;
-  };
-  return {take(from.x_um),   take(from.y_um),       take(from.z_um),
-          take(from.weight), take(from.shrink_um2), take(from.table)};
-}
+  explicit Neighborhood(std::int64_t width) : near(width) {}
 
-void copy_relative(const double* from, std::size_t n, double origin, float* to) {
-  for (std::size_t i = 0; i < n; ++i) to[i] = static_cast<float>(from[i] - origin);
-}
+  PairBuffer near;
+  std::vector<Run> runs;
+  PairGroups groups;
+  Vec3 center;
+};
 
 class NeighborSummer {
  public:
-  NeighborSummer(const NeighborSources& sources, const NeighborTargets& targets,
-                 const PairTables& tables, double reach_um, SimdLevel simd)
-      : tables_(tables),
-        reach_um_(reach_um),
-        simd_(simd),
+  NeighborSummer(const GridIndex& cells, const NeighborSources& sources,
+                 const NeighborTargets& targets, const PairTables& tables, double reach_um,
+                 SimdLevel simd)
+      : cells_(cells),
+        sources_(sources),
         targets_(targets),
-        source_grid_(sources.x_um, sources.y_um, sources.z_um, bin_edge_um(targets, reach_um)),
-        target_grid_(targets.x_um, targets.y_um, targets.z_um, bin_edge_um(targets, reach_um)),
-        sources_(reordered(sources, source_grid_.order())) {
-    for (std::int32_t& table : sources_.table) table *= tables.grid.size();  // to its first row
+        tables_(tables),
+        reach_um_(reach_um),
+        reach_um2_(static_cast<float>(reach_um * reach_um)),
+        simd_(simd) {}
+
+  bool counts_both_ways() const {
+    return sources_.rank.empty() && sources_.shrink_um2.empty() && sources_.table.empty() &&
+           targets_.shrink_um2.empty() && targets_.table.empty() && tables_.width == 1;
   }
 
-  std::int64_t run(int n_threads, const StopPoll& stop, const PairResult& result) {
+  // Every target sums all its neighbors.
+  std::int64_t run(int n_threads, const StopPoll& stop, const PairResult& result) const {
     std::atomic<std::int64_t> n_pairs{0};
-    constexpr std::int64_t block = 16;
+    constexpr std::int64_t block = 4;
     parallel_for(
-        target_grid_.n_occupied(), block, n_threads,
+        cells_.n_occupied(), block, n_threads,
         [&](std::int64_t begin, std::int64_t end) {
-          PairBuffer near;
-          std::vector<double> sums(static_cast<std::size_t>(tables_.width));
+          Neighborhood around(tables_.width);
+          std::vector<double> sums;
           std::int64_t counted = 0;
           for (std::int64_t bin = begin; bin < end; ++bin) {
-            counted += score_bin(bin, near, sums, result);
+            const std::int64_t first = cells_.bin_start(bin);
+            const std::int64_t last = cells_.bin_start(bin + 1);
+            collect(bin, 0, cells_.size(), around);
+            sums.resize(place((last - first) * tables_.width));
+            for (std::int64_t rank = first; rank < last; ++rank) {
+              counted += sum_target(rank, around,
+                                    std::span(sums).subspan(place((rank - first) * tables_.width),
+                                                            place(tables_.width)));
+            }
+            result(first, last, sums);
           }
           n_pairs += counted;
         },
@@ -79,92 +78,186 @@ class NeighborSummer {
     return n_pairs;
   }
 
+  // Targets take sources of higher rank only and give them theirs in return. Chunks of bins add up
+  // on their own, then chunk after chunk: the order of additions does not depend on threads.
+  std::int64_t run_both_ways(int n_threads, const StopPoll& stop, const PairResult& result) const {
+    std::vector<Chunk> chunks = make_chunks();
+    std::atomic<std::int64_t> n_pairs{0};
+    run_blocks(
+        static_cast<std::int64_t>(chunks.size()), n_threads,
+        [&](std::int64_t i) { n_pairs += sum_chunk(chunks[place(i)]); }, stop);
+    parallel_for(
+        cells_.size(), cells_per_block, n_threads,
+        [&](std::int64_t begin, std::int64_t end) {
+          std::vector<double> sums(place(end - begin), 0.0);
+          for (const Chunk& chunk : chunks) {
+            const std::int64_t first = std::max(begin, chunk.first_rank);
+            const std::int64_t last = std::min(end, chunk.end_rank);
+            for (std::int64_t rank = first; rank < last; ++rank) {
+              sums[place(rank - begin)] +=
+                  static_cast<double>(chunk.sum[place(rank - chunk.first_rank)]);
+            }
+          }
+          result(begin, end, sums);
+        },
+        stop);
+    return n_pairs;
+  }
+
  private:
-  std::int64_t score_bin(std::int64_t bin, PairBuffer& near, std::vector<double>& sums,
-                         const PairResult& result) const {
-    const double edge = target_grid_.edge_um();
-    const Vec3 low = target_grid_.bin_low(bin);
-    const Vec3 high = low + Vec3{edge, edge, edge};
-    const Vec3 center = 0.5 * (low + high);
-    collect(low, high, center, near);
-    const std::int64_t first = target_grid_.bin_start(bin);
-    const std::int64_t last = target_grid_.bin_start(bin + 1);
-    for (std::int64_t rank = first; rank < last; ++rank) {
-      const auto id = target_grid_.order()[static_cast<std::size_t>(rank)];
-      const Vec3 at = target_grid_.point(rank) - center;
-      const auto i = static_cast<std::size_t>(id);
-      const PairTarget target{
-          static_cast<float>(at.x), static_cast<float>(at.y), static_cast<float>(at.z),
-          targets_.shrink_um2[i],
-          tables_.row.data() + static_cast<std::int64_t>(targets_.table[i]) * tables_.table_size()};
-      sum_pairs(near, target, tables_.grid, tables_.width, tables_.clamped, simd_, sums);
-      result(id, sums);
+  struct Chunk {
+    std::int64_t first_bin, end_bin;
+    std::int64_t first_rank, end_rank;  // of all that it adds to
+    LargeVector<float> sum;
+  };
+
+  Vec3 bin_high(std::int64_t bin) const {
+    return cells_.bin_low(bin) + cells_.edge_um() * Vec3{1.0, 1.0, 1.0};
+  }
+
+  std::vector<Chunk> cut_into(std::int64_t n) const {
+    std::vector<Chunk> chunks;
+    const std::int64_t n_bins = cells_.n_occupied();
+    for (std::int64_t i = 0; i < n; ++i) {
+      const std::int64_t first = i * n_bins / n;
+      const std::int64_t end = (i + 1) * n_bins / n;
+      if (first == end) continue;
+      chunks.push_back({first,
+                        end,
+                        cells_.bin_start(first),
+                        cells_.layer_end(bin_high(end - 1).z + reach_um_),
+                        {}});
     }
-    return (last - first) * static_cast<std::int64_t>(near.size());
+    return chunks;
   }
 
-  // The sources within reach of a bin, relative to its center so that single precision is enough.
-  void collect(Vec3 low, Vec3 high, Vec3 center, PairBuffer& near) const {
-    near.clear();
-    source_grid_.visit_around(low, high, reach_um_,
-                              [&](std::int64_t begin, std::int64_t end, double half_um) {
-                                auto from = static_cast<std::size_t>(begin);
-                                auto last = static_cast<std::size_t>(end);
-                                // Sources of a bin are sorted by x: those at the ends of the row
-                                // that lie out of reach.
-                                while (from < last && sources_.x_um[from] < low.x - half_um) ++from;
-                                while (from < last && sources_.x_um[last - 1] > high.x + half_um)
-                                  --last;
-                                const std::size_t n = last - from;
-                                const std::size_t to = near.extend(n);
-                                copy_relative(&sources_.x_um[from], n, center.x, &near.x[to]);
-                                copy_relative(&sources_.y_um[from], n, center.y, &near.y[to]);
-                                copy_relative(&sources_.z_um[from], n, center.z, &near.z[to]);
-                                std::copy_n(&sources_.weight[from], n, &near.weight[to]);
-                                std::copy_n(&sources_.shrink_um2[from], n, &near.shrink_um2[to]);
-                                std::copy_n(&sources_.table[from], n, &near.row[to]);
-                              });
-    near.pad();
+  std::vector<Chunk> make_chunks() const {
+    for (std::int64_t n = most_chunks;; n /= 2) {
+      auto chunks = cut_into(n);
+      std::int64_t numbers = 0;
+      for (const Chunk& chunk : chunks) numbers += chunk.end_rank - chunk.first_rank;
+      if (n == 1 || numbers <= most_numbers_per_cell * cells_.size()) return chunks;
+    }
   }
 
+  std::int64_t sum_chunk(Chunk& chunk) const {
+    Neighborhood around(1);
+    chunk.sum.resize(place(chunk.end_rank - chunk.first_rank));
+    std::fill(chunk.sum.begin(), chunk.sum.end(), 0.0F);
+    std::int64_t counted = 0;
+    for (std::int64_t bin = chunk.first_bin; bin < chunk.end_bin; ++bin) {
+      const std::int64_t first = cells_.bin_start(bin);
+      const std::int64_t end = cells_.bin_start(bin + 1);
+      collect(bin, first, chunk.end_rank, around);  // the bin itself comes first
+      PairBuffer& near = around.near;
+      if (near.received.size() < near.size()) near.received.resize(near.x.size());
+      std::fill_n(near.received.begin(), near.size(), 0.0F);
+      for (std::int64_t rank = first; rank < end; ++rank) {
+        const auto own = place(rank - first);
+        const PairTarget target = target_of(rank, around.center);
+        find_groups(near, own / pair_lanes, target, reach_um2_, simd_, around.groups);
+        const double sum =
+            sum_pairs_both_ways(near, around.groups, target, own, near.weight[own], tables_, simd_);
+        chunk.sum[place(rank - chunk.first_rank)] += static_cast<float>(sum);
+        counted += static_cast<std::int64_t>(around.groups.size() * pair_lanes);
+      }
+      for (const auto& run : around.runs) {
+        float* const to = &chunk.sum[place(run.first_rank - chunk.first_rank)];
+        for (std::size_t i = run.begin; i < run.end; ++i) to[i - run.begin] += near.received[i];
+      }
+    }
+    return counted;
+  }
+
+  std::int64_t sum_target(std::int64_t rank, Neighborhood& around, std::span<double> sums) const {
+    const PairTarget target = target_of(rank, around.center);
+    find_groups(around.near, 0, target, reach_um2_, simd_, around.groups);
+    sum_pairs(around.near, around.groups, target, tables_, simd_, sums);
+    return static_cast<std::int64_t>(around.groups.size() * pair_lanes);
+  }
+
+  PairTarget target_of(std::int64_t rank, Vec3 center) const {
+    const Vec3 at = cells_.point(rank) - center;
+    const std::int64_t table = targets_.table.empty() ? 0 : targets_.table[place(rank)];
+    return {static_cast<float>(at.x), static_cast<float>(at.y), static_cast<float>(at.z),
+            targets_.shrink_um2.empty() ? 0.0F : targets_.shrink_um2[place(rank)],
+            tables_.row.data() + table * tables_.table_size()};
+  }
+
+  std::int64_t source_of(std::int64_t rank) const {
+    return sources_.rank.empty() ? rank : sources_.first[place(rank)];
+  }
+
+  // The sources of ranks [first_rank, end_rank) within reach of a bin, relative to its center so
+  // that single precision is enough.
+  void collect(std::int64_t bin, std::int64_t first_rank, std::int64_t end_rank,
+               Neighborhood& around) const {
+    const Vec3 low = cells_.bin_low(bin);
+    const Vec3 high = bin_high(bin);
+    around.center = 0.5 * (low + high);
+    around.near.clear();
+    around.runs.clear();
+    cells_.visit_around(low, high, reach_um_, [&](std::int64_t begin, std::int64_t end) {
+      begin = std::max(begin, first_rank);
+      end = std::min(end, end_rank);
+      if (begin >= end) return;
+      const std::int64_t first = source_of(begin);
+      const auto n = place(source_of(end) - first);
+      const std::size_t to = around.near.extend(n);
+      around.runs.push_back({begin, to, to + n});
+      copy(first, n, around.center, to, around.near);
+    });
+    around.near.finish();
+  }
+
+  void copy(std::int64_t first, std::size_t n, Vec3 center, std::size_t to,
+            PairBuffer& near) const {
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t source = place(first) + i;
+      const std::int64_t rank =
+          sources_.rank.empty() ? first + static_cast<std::int64_t>(i) : sources_.rank[source];
+      const Vec3 at = cells_.point(rank) - center;
+      near.x[to + i] = static_cast<float>(at.x);
+      near.y[to + i] = static_cast<float>(at.y);
+      near.z[to + i] = static_cast<float>(at.z);
+    }
+    const auto width = place(tables_.width);
+    std::copy_n(sources_.weight.data() + place(first) * width, n * width, &near.weight[to * width]);
+    if (sources_.shrink_um2.empty()) {
+      std::fill_n(&near.shrink_um2[to], n, 0.0F);
+    } else {
+      std::copy_n(&sources_.shrink_um2[place(first)], n, &near.shrink_um2[to]);
+    }
+    const std::int32_t rows = tables_.grid.size();
+    for (std::size_t i = 0; i < n; ++i) {
+      near.row[to + i] = sources_.table.empty() ? 0 : sources_.table[place(first) + i] * rows;
+    }
+  }
+
+  const GridIndex& cells_;
+  const NeighborSources& sources_;
+  const NeighborTargets& targets_;
   const PairTables& tables_;
   double reach_um_;
+  float reach_um2_;
   SimdLevel simd_;
-  const NeighborTargets& targets_;
-  GridIndex source_grid_;
-  GridIndex target_grid_;
-  NeighborSources sources_;  // in the order of source_grid_
 };
 
 }  // namespace
 
-void PairTables::fill(std::int64_t table, std::span<const double> values) {
-  const auto edges = grid.edges_um2();
-  const auto n = static_cast<std::size_t>(width);
-  if (values.size() != edges.size() * n) throw InputError("table of pairs: wrong size");
-  float* to = row.data() + table * table_size();
-  for (std::size_t i = 0; i + 1 < edges.size(); ++i) {
-    for (std::size_t c = 0; c < n; ++c) {
-      const double slope =
-          (values[(i + 1) * n + c] - values[i * n + c]) / (edges[i + 1] - edges[i]);
-      to[c] = static_cast<float>(values[i * n + c] - slope * edges[i]);
-      to[n + c] = static_cast<float>(slope);
-    }
-    to += row_size();
-  }
-  std::fill_n(to, row_size(), 0.0F);
-}
-
-std::int64_t sum_over_neighbors(const NeighborSources& sources, const NeighborTargets& targets,
-                                const PairTables& tables, double reach_um, SimdLevel simd,
-                                int n_threads, const StopPoll& stop, const PairResult& result) {
+std::int64_t sum_over_neighbors(const GridIndex& cells, const NeighborSources& sources,
+                                const NeighborTargets& targets, const PairTables& tables,
+                                double reach_um, SimdLevel simd, int n_threads,
+                                const StopPoll& stop, const PairResult& result) {
   const auto n_rows =
       static_cast<double>(tables.row.size()) / static_cast<double>(tables.row_size());
   if (n_rows > std::numeric_limits<std::int32_t>::max()) {
     throw InputError("tables of pairs have more than 2^31 - 1 rows: give fewer cell sizes");
   }
-  if (targets.x_um.empty()) return 0;
-  return NeighborSummer(sources, targets, tables, reach_um, simd).run(n_threads, stop, result);
+  if (cells.size() == 0) return 0;
+  const NeighborSummer summer(cells, sources, targets, tables, reach_um, simd);
+  if (summer.counts_both_ways()) return summer.run_both_ways(n_threads, stop, result);
+  return summer.run(n_threads, stop, result);
 }
 
 }  // namespace immunodose

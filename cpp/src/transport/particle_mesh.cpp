@@ -3,14 +3,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
-#include <utility>
+
+#include "immunodose/core/error.hpp"
+#include "immunodose/core/simd.hpp"
 
 namespace immunodose {
 namespace {
 
 constexpr std::int64_t order = ParticleMesh::order;
 constexpr std::int64_t margin = 1;  // nodes beyond the splines, for the Laplacian
+constexpr std::int64_t points_per_block = 16384;
 
 // Values of the B-spline of `order` at the `order` nodes around a point at `fraction` of a cell.
 template <std::size_t n>
@@ -28,6 +32,119 @@ std::array<double, n> spline_weights(double fraction) {
     weight[0] *= inverse * (1.0 - fraction);
   }
   return weight;
+}
+
+// The same for all three axes at once, single precision: (node, axis).
+using AxisLanes = std::array<float, 4>;
+IMMUNODOSE_INLINED std::array<AxisLanes, order> axis_weights(const AxisLanes& fraction) {
+  std::array<AxisLanes, order> weight{};
+  for (std::size_t a = 0; a < 4; ++a) {
+    weight[0][a] = 1.0F - fraction[a];
+    weight[1][a] = fraction[a];
+  }
+  for (std::size_t k = 2; k < order; ++k) {
+    const float inverse = 1.0F / static_cast<float>(k);
+    for (std::size_t a = 0; a < 4; ++a) weight[k][a] = inverse * fraction[a] * weight[k - 1][a];
+    for (std::size_t j = k - 1; j > 0; --j) {
+      const auto left = static_cast<float>(k - j);
+      const auto right = static_cast<float>(j + 1);
+      for (std::size_t a = 0; a < 4; ++a) {
+        weight[j][a] = inverse * ((fraction[a] + left) * weight[j - 1][a] +
+                                  (right - fraction[a]) * weight[j][a]);
+      }
+    }
+    for (std::size_t a = 0; a < 4; ++a) weight[0][a] *= inverse * (1.0F - fraction[a]);
+  }
+  return weight;
+}
+
+// Lanes along x: the nodes of a spline, filled up with zeros.
+constexpr std::size_t row_lanes = 8;
+using RowLanes = std::array<float, row_lanes>;
+
+struct Stencil {
+  std::array<AxisLanes, order> weight;
+  RowLanes along_x;
+
+  IMMUNODOSE_INLINED explicit Stencil(const ParticleMesh::Point& point)
+      : weight(axis_weights({point.fraction[0], point.fraction[1], point.fraction[2], 0.0F})),
+        along_x{} {
+    for (std::size_t k = 0; k < order; ++k) along_x[k] = weight[k][2];
+  }
+};
+
+struct MeshRows {
+  std::size_t row;    // nodes from one row to the next
+  std::size_t plane;  // and from one plane to the next
+};
+
+IMMUNODOSE_INLINED void spread_body(std::span<const ParticleMesh::Point> points,
+                                    std::span<const float> strength, MeshRows rows,
+                                    float* density) {
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (strength[i] == 0.0F) continue;
+    const Stencil s(points[i]);
+    float* const first = density + points[i].node;
+    for (std::size_t a = 0; a < order; ++a) {
+      for (std::size_t b = 0; b < order; ++b) {
+        const float share = strength[i] * s.weight[a][0] * s.weight[b][1];
+        float* const to = first + a * rows.plane + b * rows.row;
+        RowLanes sum;
+        for (std::size_t c = 0; c < row_lanes; ++c) sum[c] = to[c] + share * s.along_x[c];
+        for (std::size_t c = 0; c < row_lanes; ++c) to[c] = sum[c];
+      }
+    }
+  }
+}
+
+IMMUNODOSE_INLINED void gather_body(std::span<const ParticleMesh::Point> points, MeshRows rows,
+                                    const float* field, float* value) {
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const Stencil s(points[i]);
+    const float* const first = field + points[i].node;
+    std::array<RowLanes, 3> part{};  // an addition does not wait for the one before
+    for (std::size_t a = 0; a < order; ++a) {
+      for (std::size_t b = 0; b < order; ++b) {
+        const float share = s.weight[a][0] * s.weight[b][1];
+        const float* const from = first + a * rows.plane + b * rows.row;
+        RowLanes& sum = part[b % part.size()];
+        for (std::size_t c = 0; c < row_lanes; ++c) sum[c] += share * from[c];
+      }
+    }
+    RowLanes sum;
+    for (std::size_t c = 0; c < row_lanes; ++c) {
+      sum[c] = s.along_x[c] * (part[0][c] + part[1][c] + part[2][c]);
+    }
+    value[i] = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + (sum[4] + sum[5]);
+  }
+}
+
+#if IMMUNODOSE_HAS_AVX2_TARGET
+IMMUNODOSE_AVX2_TARGET void spread_avx2(std::span<const ParticleMesh::Point> points,
+                                        std::span<const float> strength, MeshRows rows,
+                                        float* density) {
+  spread_body(points, strength, rows, density);
+}
+IMMUNODOSE_AVX2_TARGET void gather_avx2(std::span<const ParticleMesh::Point> points, MeshRows rows,
+                                        const float* field, float* value) {
+  gather_body(points, rows, field, value);
+}
+#endif
+
+void spread_points(std::span<const ParticleMesh::Point> points, std::span<const float> strength,
+                   MeshRows rows, float* density) {
+#if IMMUNODOSE_HAS_AVX2_TARGET
+  if (cpu_has_avx2) return spread_avx2(points, strength, rows, density);
+#endif
+  spread_body(points, strength, rows, density);
+}
+
+void gather_points(std::span<const ParticleMesh::Point> points, MeshRows rows, const float* field,
+                   float* value) {
+#if IMMUNODOSE_HAS_AVX2_TARGET
+  if (cpu_has_avx2) return gather_avx2(points, rows, field, value);
+#endif
+  gather_body(points, rows, field, value);
 }
 
 // The next even number that is a product of 2, 3 and 5.
@@ -56,135 +173,123 @@ MeshShape ParticleMesh::shape_of(Vec3 extent_um, double spacing_um, double reach
   return shape;
 }
 
-ParticleMesh::ParticleMesh(const Points& points, double spacing_um, double reach_um)
-    : points_(points) {
-  const auto bounds = [](std::span<const double> values) {
-    const auto [low, high] = std::minmax_element(values.begin(), values.end());
-    return std::pair(*low, *high - *low);
-  };
-  const auto [x, width] = bounds(points.x_um);
-  const auto [y, depth] = bounds(points.y_um);
-  const auto [z, height] = bounds(points.z_um);
-  shape_ = shape_of({width, depth, height}, spacing_um, reach_um);
+ParticleMesh::ParticleMesh(const GridIndex& cells, double spacing_um, double reach_um,
+                           int n_threads, const StopPoll& stop)
+    : shape_(shape_of(cells.extent_um(), spacing_um, reach_um)),
+      n_threads_(n_threads),
+      stop_(stop) {
+  if (shape_.size() > std::numeric_limits<std::uint32_t>::max()) {
+    throw InputError("a mesh of more than 2^32 nodes: give summation='cell_list'");
+  }
   const double before = static_cast<double>(order / 2 - 1 + margin) * spacing_um;
-  shape_.low_um = Vec3{x, y, z} - Vec3{before, before, before};
-  sort_by_plane();
+  shape_.low_um = cells.low_um() - Vec3{before, before, before};
+  place_points(cells);
 }
 
-ParticleMesh::Stencil ParticleMesh::stencil(std::size_t point) const {
+// Sorted by their first plane; blocks of points count and place their own, in their order.
+void ParticleMesh::place_points(const GridIndex& cells) {
   const double inverse = 1.0 / shape_.spacing_um;
-  const std::array<double, 3> at{(points_.z_um[point] - shape_.low_um.z) * inverse,
-                                 (points_.y_um[point] - shape_.low_um.y) * inverse,
-                                 (points_.x_um[point] - shape_.low_um.x) * inverse};
-  Stencil found{};
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    const double whole = std::floor(at[axis]);
-    found.node[axis] = static_cast<std::int64_t>(whole) - (order / 2 - 1);
-    const auto weight = spline_weights<order>(at[axis] - whole);
-    for (std::size_t k = 0; k < order; ++k) {
-      found.weight[axis][k] = static_cast<float>(weight[k]);
+  const auto n_planes = static_cast<std::size_t>(shape_.n[0]);
+  const auto whole = [&](double at_um, double low_um) {
+    return std::floor((at_um - low_um) * inverse);
+  };
+  const auto plane_of = [&](std::int64_t rank) {
+    return static_cast<std::size_t>(whole(cells.point(rank).z, shape_.low_um.z)) - (order / 2 - 1);
+  };
+  const std::int64_t n_blocks = (cells.size() + points_per_block - 1) / points_per_block;
+  std::vector<std::vector<std::int64_t>> next(static_cast<std::size_t>(n_blocks));
+  const auto for_blocks = [&](const auto& body) {
+    parallel_for(
+        cells.size(), points_per_block, n_threads_,
+        [&](std::int64_t begin, std::int64_t end) {
+          auto& own = next[static_cast<std::size_t>(begin / points_per_block)];
+          own.resize(n_planes, 0);
+          for (std::int64_t rank = begin; rank < end; ++rank) body(rank, own[plane_of(rank)]);
+        },
+        stop_);
+  };
+  for_blocks([](std::int64_t, std::int64_t& count) { ++count; });
+  plane_start_.assign(n_planes + 1, 0);
+  std::int64_t rank_in_mesh = 0;
+  for (std::size_t plane = 0; plane < n_planes; ++plane) {
+    plane_start_[plane] = rank_in_mesh;
+    for (auto& own : next) {
+      const std::int64_t count = own[plane];
+      own[plane] = rank_in_mesh;
+      rank_in_mesh += count;
     }
   }
-  return found;
-}
-
-void ParticleMesh::sort_by_plane() {
-  const auto plane_of = [&](std::int64_t point) {
-    const double at = (points_.z_um[static_cast<std::size_t>(point)] - shape_.low_um.z) *
-                      (1.0 / shape_.spacing_um);
-    return static_cast<std::size_t>(std::floor(at)) - (order / 2 - 1);
-  };
-  plane_start_.assign(static_cast<std::size_t>(shape_.n[0]) + 1, 0);
-  for (const std::int64_t point : points_.order) ++plane_start_[plane_of(point) + 1];
-  for (std::size_t i = 1; i < plane_start_.size(); ++i) plane_start_[i] += plane_start_[i - 1];
-  std::vector<std::int64_t> next(plane_start_.begin(), plane_start_.end() - 1);
-  by_plane_.resize(points_.order.size());
-  for (const std::int64_t point : points_.order) {
-    by_plane_[static_cast<std::size_t>(next[plane_of(point)]++)] = point;
-  }
-}
-
-std::vector<float> ParticleMesh::spread(std::span<const double> weight, int n_threads,
-                                        const StopPoll& stop) const {
-  std::vector<float> density(static_cast<std::size_t>(shape_.size()), 0.0F);
-  const auto row = static_cast<std::size_t>(shape_.n[2]);
-  const auto plane = static_cast<std::size_t>(shape_.n[1]) * row;
-  const auto add = [&](std::int64_t point) {
-    const auto i = static_cast<std::size_t>(point);
-    if (weight[i] == 0.0) return;
-    const Stencil s = stencil(i);
-    const auto strength = static_cast<float>(weight[i]);
-    for (std::size_t a = 0; a < order; ++a) {
-      for (std::size_t b = 0; b < order; ++b) {
-        const float share = strength * s.weight[0][a] * s.weight[1][b];
-        float* const to = density.data() + (static_cast<std::size_t>(s.node[0]) + a) * plane +
-                          (static_cast<std::size_t>(s.node[1]) + b) * row +
-                          static_cast<std::size_t>(s.node[2]);
-        for (std::size_t c = 0; c < order; ++c) to[c] += share * s.weight[2][c];
-      }
+  plane_start_[n_planes] = rank_in_mesh;
+  point_.resize(static_cast<std::size_t>(cells.size()));
+  id_.resize(point_.size());
+  for_blocks([&](std::int64_t rank, std::int64_t& to) {
+    const Vec3 at = cells.point(rank);
+    const std::array<double, 3> place{(at.z - shape_.low_um.z) * inverse,
+                                      (at.y - shape_.low_um.y) * inverse,
+                                      (at.x - shape_.low_um.x) * inverse};
+    std::int64_t node = 0;
+    Point point{};
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      const double floor = std::floor(place[axis]);
+      node = node * shape_.n[axis] + static_cast<std::int64_t>(floor) - (order / 2 - 1);
+      point.fraction[axis] = static_cast<float>(place[axis] - floor);
     }
-  };
+    point.node = static_cast<std::uint32_t>(node);
+    point_[static_cast<std::size_t>(to)] = point;
+    id_[static_cast<std::size_t>(to)] = cells.order()[static_cast<std::size_t>(rank)];
+    ++to;
+  });
+}
+
+LargeVector<float> ParticleMesh::spread(std::span<const float> weight) const {
+  // The lanes of a row reach into the next one at most, which belongs to the same plane.
+  LargeVector<float> density(static_cast<std::size_t>(shape_.size()), 0.0F);
+  const MeshRows rows{static_cast<std::size_t>(shape_.n[2]),
+                      static_cast<std::size_t>(shape_.n[1] * shape_.n[2])};
   // Slabs as thick as a spline: every other one has its nodes for itself.
   const std::int64_t n_slabs = (shape_.n[0] + order - 1) / order;
   for (const std::int64_t odd : {0, 1}) {
-    parallel_for((n_slabs + 1 - odd) / 2, 1, n_threads,
+    parallel_for((n_slabs + 1 - odd) / 2, 1, n_threads_,
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t i = begin; i < end; ++i) {
                      const std::int64_t first = (2 * i + odd) * order;
                      const std::int64_t last = std::min(first + order, shape_.n[0]);
-                     const auto from = plane_start_[static_cast<std::size_t>(first)];
-                     const auto to = plane_start_[static_cast<std::size_t>(last)];
-                     for (std::int64_t k = from; k < to; ++k)
-                       add(by_plane_[static_cast<std::size_t>(k)]);
+                     const auto from =
+                         static_cast<std::size_t>(plane_start_[static_cast<std::size_t>(first)]);
+                     const auto n =
+                         static_cast<std::size_t>(plane_start_[static_cast<std::size_t>(last)]) -
+                         from;
+                     spread_points(std::span(point_).subspan(from, n), weight.subspan(from, n),
+                                   rows, density.data());
                    }
                  },
-                 stop);
+                 stop_);
   }
   return density;
 }
 
-std::vector<double> ParticleMesh::gather(std::span<const float> field, int n_threads,
-                                         const StopPoll& stop) const {
-  std::vector<double> value(points_.order.size());
-  const auto row = static_cast<std::size_t>(shape_.n[2]);
-  const auto plane = static_cast<std::size_t>(shape_.n[1]) * row;
-  constexpr std::int64_t block = 4096;
+LargeVector<float> ParticleMesh::gather(std::span<const float> field) const {
+  LargeVector<float> value(point_.size());
+  const MeshRows rows{static_cast<std::size_t>(shape_.n[2]),
+                      static_cast<std::size_t>(shape_.n[1] * shape_.n[2])};
   parallel_for(
-      static_cast<std::int64_t>(by_plane_.size()), block, n_threads,
+      static_cast<std::int64_t>(point_.size()), points_per_block, n_threads_,
       [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t k = begin; k < end; ++k) {
-          const auto point = static_cast<std::size_t>(by_plane_[static_cast<std::size_t>(k)]);
-          const Stencil s = stencil(point);
-          std::array<float, order> along{};  // sums of the rows, in a fixed order
-          for (std::size_t a = 0; a < order; ++a) {
-            for (std::size_t b = 0; b < order; ++b) {
-              const float share = s.weight[0][a] * s.weight[1][b];
-              const float* const from = field.data() +
-                                        (static_cast<std::size_t>(s.node[0]) + a) * plane +
-                                        (static_cast<std::size_t>(s.node[1]) + b) * row +
-                                        static_cast<std::size_t>(s.node[2]);
-              for (std::size_t c = 0; c < order; ++c) along[c] += share * from[c];
-            }
-          }
-          double sum = 0.0;
-          for (std::size_t c = 0; c < order; ++c) {
-            sum += static_cast<double>(along[c]) * static_cast<double>(s.weight[2][c]);
-          }
-          value[point] = sum;
-        }
+        const auto from = static_cast<std::size_t>(begin);
+        gather_points(std::span(point_).subspan(from, static_cast<std::size_t>(end - begin)), rows,
+                      field.data(), &value[from]);
       },
-      stop);
+      stop_);
   return value;
 }
 
-std::vector<float> ParticleMesh::laplacian(std::span<const float> field, int n_threads,
-                                           const StopPoll& stop) const {
-  std::vector<float> result(field.size(), 0.0F);
+LargeVector<float> ParticleMesh::laplacian(std::span<const float> field) const {
+  LargeVector<float> result(field.size(), 0.0F);
   const std::int64_t row = shape_.n[2];
   const std::int64_t plane = shape_.n[1] * row;
   const auto scale = static_cast<float>(1.0 / (shape_.spacing_um * shape_.spacing_um));
   parallel_for(
-      shape_.n[0] - 2, 1, n_threads,
+      shape_.n[0] - 2, 1, n_threads_,
       [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t z = begin + 1; z <= end; ++z) {
           for (std::int64_t y = 1; y + 1 < shape_.n[1]; ++y) {
@@ -198,7 +303,7 @@ std::vector<float> ParticleMesh::laplacian(std::span<const float> field, int n_t
           }
         }
       },
-      stop);
+      stop_);
   return result;
 }
 

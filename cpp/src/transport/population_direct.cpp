@@ -104,8 +104,8 @@ class DirectSum {
           PairHistogram histogram(nodes, n_slots());
           std::vector<double> sums(channels_.width());
           for (auto rank = begin; rank < end; ++rank) {
-            const auto cell =
-                static_cast<std::size_t>(targets.order()[static_cast<std::size_t>(rank)]);
+            const auto one = targets.order().subspan(static_cast<std::size_t>(rank), 1);
+            const auto cell = static_cast<std::size_t>(one[0]);
             const Vec3 center = targets.point(rank);
             const double radius = tables_.shape(cell).cell_radius_um;
             histogram.clear();
@@ -115,7 +115,7 @@ class DirectSum {
             });
             std::fill(sums.begin(), sums.end(), 0.0);
             if (!cross.empty()) add_product(histogram, cell, cross, sums);
-            sink(cell, sums);
+            sink(one, sums);
           }
         },
         tables_.stop());

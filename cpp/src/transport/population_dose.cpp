@@ -42,62 +42,86 @@ class Engine {
   // A nucleus as large as its cell leaves no cytoplasm, whose dose is then undefined.
   void mark_empty_targets() {
     const std::size_t n_columns = n_emissions() * n_origins();
-    double* dose = result_.dose_Gy.data();
-    for (std::size_t cell = 0; cell < in_.x_um.size(); ++cell) {
-      for (std::size_t t = 0; t < model_.target.size(); ++t) {
-        if (tables_.target_region(tables_.shape(cell), t).is_surface()) {
-          std::fill_n(dose, n_columns, std::numeric_limits<double>::quiet_NaN());
-        }
-        dose += n_columns;
+    for (std::size_t t = 0; t < model_.target.size(); ++t) {
+      std::vector<char> is_empty;
+      for (const CellShape& shape : in_.shape) {
+        is_empty.push_back(tables_.target_region(shape, t).is_surface() ? 1 : 0);
       }
+      if (std::find(is_empty.begin(), is_empty.end(), 1) == is_empty.end()) continue;
+      for (std::size_t cell = 0; cell < in_.x_um.size(); ++cell) {
+        if (is_empty[static_cast<std::size_t>(in_.shape_of[cell])] == 0) continue;
+        std::fill_n(&result_.dose_Gy[cell * row_size() + t * n_columns], n_columns,
+                    std::numeric_limits<double>::quiet_NaN());
+      }
+    }
+  }
+
+  // Where the columns of some channels stand in a row of doses.
+  std::vector<std::size_t> dose_places(const Channels& channels, std::size_t origin) const {
+    const std::size_t n_targets = model_.target.size();
+    std::vector<std::size_t> places;
+    for (std::size_t c = 0; c < channels.n_doses; ++c) {
+      const std::size_t emission = channels.output[c / n_targets];
+      places.push_back((c % n_targets * n_emissions() + emission) * n_origins() +
+                       (model_.split_origin ? origin : 0));
+    }
+    return places;
+  }
+
+  void deposit(const std::vector<std::size_t>& places, std::size_t cell,
+               std::span<const double> values) {
+    double* const dose = &result_.dose_Gy[cell * row_size()];
+    for (std::size_t c = 0; c < places.size(); ++c) dose[places[c]] += values[c];
+    for (std::size_t c = places.size(); c < values.size(); ++c) {
+      result_.hits[cell * n_hit_columns + c - places.size()] += values[c];
     }
   }
 
   void score_self(const Channels& channels) {
     const SelfDose self(tables_, channels);
     const std::size_t width = channels.width();
+    const auto own_places = dose_places(channels, 0);
+    const auto cross_places = dose_places(channels, 1);
     parallel_for(
         static_cast<std::int64_t>(in_.x_um.size()), cells_per_block, tables_.n_threads(),
         [&](std::int64_t begin, std::int64_t end) {
           std::vector<double> per_decay;
+          std::vector<double> values(width);
+          const auto score = [&](std::size_t cell, std::size_t source, double decays,
+                                 const std::vector<std::size_t>& places) {
+            if (decays == 0.0) return;
+            for (std::size_t c = 0; c < width; ++c) {
+              values[c] = decays * per_decay[source * width + c];
+            }
+            deposit(places, cell, values);
+          };
           for (auto cell = static_cast<std::size_t>(begin); cell < static_cast<std::size_t>(end);
                ++cell) {
             self.row(static_cast<std::size_t>(in_.shape_of[cell]), per_decay);
             for (std::size_t s = 0; s < n_source_compartments; ++s) {
               if (!tables_.is_used(s)) continue;
-              const double own = in_.time_integrated_activity[cell * n_source_compartments + s];
-              const double background = tables_.background_activity(cell, s);
-              for (std::size_t c = 0; c < width; ++c) {
-                deposit(channels, cell, c, 0, own * per_decay[s * width + c]);
-                deposit(channels, cell, c, 1, -background * per_decay[s * width + c]);
-              }
+              score(cell, s, in_.time_integrated_activity[cell * n_source_compartments + s],
+                    own_places);
+              score(cell, s, -tables_.background_activity(cell, s), cross_places);
             }
           }
         },
         tables_.stop());
   }
 
-  void deposit(const Channels& channels, std::size_t cell, std::size_t column, std::size_t origin,
-               double value) {
-    if (column >= channels.n_doses) {
-      result_.hits[cell * n_hit_columns + column - channels.n_doses] += value;
-      return;
-    }
-    const std::size_t n_targets = model_.target.size();
-    const std::size_t emission = channels.output[column / n_targets];
-    const std::size_t target = column % n_targets;
-    const std::size_t place = model_.split_origin ? origin : 0;
-    result_
-        .dose_Gy[((cell * n_targets + target) * n_emissions() + emission) * n_origins() + place] +=
-        value;
-  }
-
   void score_cross(const Channels& channels) {
     SummationReport report{
         channels.numbers, channels.summation, channels.reach_um, 0.0, 0.0, 0.0, 0};
     const std::vector<double> background = background_values(channels);
-    const CrossSink sink = [&](std::size_t cell, std::vector<double>& sums) {
-      finish(channels, cell, background, sums);
+    const auto places = dose_places(channels, 1);
+    const CrossSink sink = [&](std::span<const std::int64_t> cells, std::span<double> sums) {
+      const std::size_t width = channels.width();
+      for (std::size_t i = 0; i < cells.size(); ++i) {
+        const auto cell = static_cast<std::size_t>(cells[i]);
+        const auto own = sums.subspan(i * width, width);
+        add_background(channels, cell, background, own);
+        deposit(places, cell, own);
+      }
     };
     if (channels.summation == Summation::particle_mesh) {
       particle_mesh_sums(tables_, channels, sink, report);
@@ -130,15 +154,15 @@ class Engine {
     return values;
   }
 
-  // Adds the background to the sum over neighbors and stores it.
-  void finish(const Channels& channels, std::size_t cell, const std::vector<double>& background,
-              std::vector<double>& sums) {
+  void add_background(const Channels& channels, std::size_t cell,
+                      const std::vector<double>& background, std::span<double> sums) const {
     const std::size_t first = static_cast<std::size_t>(in_.class_of[cell]) * channels.width();
-    for (std::size_t c = 0; c < channels.width(); ++c) {
-      sums[c] += in_.medium_concentration * background[first + c];
+    if (in_.medium_concentration > 0.0) {
+      for (std::size_t c = 0; c < channels.width(); ++c) {
+        sums[c] += in_.medium_concentration * background[first + c];
+      }
     }
     if (channels.has_hits) to_own_nucleus(cell, &sums[channels.n_doses]);
-    for (std::size_t c = 0; c < channels.width(); ++c) deposit(channels, cell, c, 1, sums[c]);
   }
 
   // Hits of the class of a cell to those of the cell: traversals go with the cross-section of the

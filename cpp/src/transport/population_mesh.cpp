@@ -22,13 +22,23 @@ double sixth_of_mean_square_um2(const Region& region) {
   return 0.1 * (std::pow(o, 5) - std::pow(i, 5)) / (std::pow(o, 3) - std::pow(i, 3));
 }
 
-constexpr std::size_t most_samples = 8;  // cells whose far field is checked
+constexpr std::int64_t cells_per_block = 4096;
+// Cells whose far field is checked: more in small populations, where they cost little.
+constexpr std::size_t least_samples = 8;
+constexpr std::size_t most_samples = 64;
+constexpr std::size_t cells_of_most_samples = 16384;
+
+std::size_t number_of_samples(std::size_t n_cells) {
+  const std::size_t affordable = most_samples * cells_of_most_samples / n_cells;
+  return std::min(n_cells, std::clamp(affordable, least_samples, most_samples));
+}
 
 class MeshSum {
  public:
   MeshSum(const PopulationTables& tables, const Channels& channels, const MeshPlan& plan)
       : tables_(tables), channels_(channels), plan_(plan), in_(tables.input()) {
     find_reference();
+    gather_activity();
     for (std::size_t k = 0; k < channels.kernels.size(); ++k) far_.push_back(make_far_kernel(k));
   }
 
@@ -45,11 +55,14 @@ class MeshSum {
         [&](const TablePair& pair, const std::vector<double>& edge_um2,
             std::vector<double>& values) { subtract_far(pair, edge_um2, values); });
     const std::size_t width = channels_.width();
-    return near.sum(plan_.cut_um, [&](std::size_t cell, std::vector<double>& sums) {
-      for (std::size_t c = 0; c < width; ++c) {
-        sums[c] += static_cast<double>(far_sums_[cell * width + c]);
+    return near.sum(plan_.cut_um, [&](std::span<const std::int64_t> cells, std::span<double> sums) {
+      for (std::size_t i = 0; i < cells.size(); ++i) {
+        const float* const far = &far_sums_[static_cast<std::size_t>(cells[i]) * width];
+        for (std::size_t c = 0; c < width; ++c) {
+          sums[i * width + c] += static_cast<double>(far[c]);
+        }
       }
-      sink(cell, sums);
+      sink(cells, sums);
     });
   }
 
@@ -119,75 +132,107 @@ class MeshSum {
     }
   }
 
-  // Activity on the mesh, with the Laplacian of what sets the sources apart from the reference.
-  std::vector<float> density(const ParticleMesh& mesh) const {
-    std::vector<double> whole(in_.x_um.size(), 0.0);
-    std::vector<double> apart(in_.x_um.size(), 0.0);
-    bool differs = false;
-    for (std::size_t cell = 0; cell < whole.size(); ++cell) {
+  // Activity of each cell, and what sets its sources apart from the reference.
+  void gather_activity() {
+    whole_.resize(in_.x_um.size());
+    apart_.resize(in_.x_um.size());
+    sources_differ_ =
+        std::any_of(from_um2_.begin(), from_um2_.end(), [](double value) { return value != 0.0; });
+    for_cells([&](std::size_t cell) {
       const auto shape_class = static_cast<std::size_t>(in_.class_of[cell]);
+      double whole = 0.0;
+      double apart = 0.0;
       for (std::size_t s = 0; s < n_source_compartments; ++s) {
         if (!tables_.is_used(s)) continue;
         const double activity = tables_.effective_activity(cell, s);
-        whole[cell] += activity;
-        apart[cell] += activity * from_um2(shape_class, s);
+        whole += activity;
+        apart += activity * from_um2(shape_class, s);
       }
-      differs = differs || apart[cell] != 0.0;
-    }
-    auto found = mesh.spread(whole, tables_.n_threads(), tables_.stop());
-    if (!differs) return found;
-    const auto second = mesh.laplacian(mesh.spread(apart, tables_.n_threads(), tables_.stop()),
-                                       tables_.n_threads(), tables_.stop());
+      whole_[cell] = whole;
+      apart_[cell] = apart;
+    });
+  }
+
+  template <class Body>
+  void for_cells(const Body& body) const {
+    parallel_for(
+        static_cast<std::int64_t>(in_.x_um.size()), cells_per_block, tables_.n_threads(),
+        [&](std::int64_t begin, std::int64_t end) {
+          for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+            body(i);
+          }
+        },
+        tables_.stop());
+  }
+
+  LargeVector<float> spread(const ParticleMesh& mesh, std::span<const double> by_cell) const {
+    LargeVector<float> weight(by_cell.size());
+    for_cells([&](std::size_t i) {
+      weight[i] = static_cast<float>(by_cell[static_cast<std::size_t>(mesh.ids()[i])]);
+    });
+    return mesh.spread(weight);
+  }
+
+  // Activity on the mesh, with the Laplacian of what sets the sources apart from the reference.
+  LargeVector<float> density(const ParticleMesh& mesh) const {
+    auto found = spread(mesh, whole_);
+    if (!sources_differ_) return found;
+    const auto second = mesh.laplacian(spread(mesh, apart_));
     for (std::size_t i = 0; i < found.size(); ++i) found[i] += second[i];
     return found;
   }
 
-  static std::vector<float> octant(const MeshShape& shape, const FarKernel& far) {
-    std::vector<float> values;
+  std::vector<float> octant(const MeshShape& shape, const FarKernel& far) const {
     const double h2 = shape.spacing_um * shape.spacing_um;
-    const auto half = [&](std::size_t axis) { return shape.n_transform[axis] / 2; };
-    values.reserve(static_cast<std::size_t>((half(0) + 1) * (half(1) + 1) * (half(2) + 1)));
-    for (std::int64_t z = 0; z <= half(0); ++z) {
-      for (std::int64_t y = 0; y <= half(1); ++y) {
-        for (std::int64_t x = 0; x <= half(2); ++x) {
-          values.push_back(
-              static_cast<float>(far.at(h2 * static_cast<double>(x * x + y * y + z * z))));
-        }
-      }
-    }
+    const std::int64_t n_y = shape.n_transform[1] / 2 + 1;
+    const std::int64_t n_x = shape.n_transform[2] / 2 + 1;
+    const std::int64_t n_rows = (shape.n_transform[0] / 2 + 1) * n_y;
+    std::vector<float> values(static_cast<std::size_t>(n_rows * n_x));
+    parallel_for(
+        n_rows, n_y, tables_.n_threads(),
+        [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t row = begin; row < end; ++row) {
+            const std::int64_t z = row / n_y;
+            const std::int64_t y = row % n_y;
+            float* const to = &values[static_cast<std::size_t>(row * n_x)];
+            for (std::int64_t x = 0; x < n_x; ++x) {
+              to[x] = static_cast<float>(far.at(h2 * static_cast<double>(x * x + y * y + z * z)));
+            }
+          }
+        },
+        tables_.stop());
     return values;
   }
 
   // Field of all cells at each cell without that of the cell itself: (cell, column).
-  std::vector<float> far_fields(double& measured_error) const {
-    const GridIndex canonical(in_.x_um, in_.y_um, in_.z_um, plan_.cut_um);
-    const ParticleMesh mesh({in_.x_um, in_.y_um, in_.z_um, canonical.order()}, plan_.spacing_um,
-                            channels_.reach_um + 2.0 * tables_.largest_radius_um());
+  LargeVector<float> far_fields(double& measured_error) const {
+    const GridIndex& cells = tables_.grid(plan_.cut_um);
+    const ParticleMesh mesh(cells, plan_.spacing_um,
+                            channels_.reach_um + 2.0 * tables_.largest_radius_um(),
+                            tables_.n_threads(), tables_.stop());
     MeshConvolver& convolver = *tables_.model().convolver;
     convolver.set_density(mesh.shape(), density(mesh));
     const auto factor = mesh.spline_factor();
     const bool targets_differ =
         std::any_of(to_um2_.begin(), to_um2_.end(), [](double value) { return value != 0.0; });
-    std::vector<float> far(in_.x_um.size() * channels_.width());
+    LargeVector<float> far(in_.x_um.size() * channels_.width());
     for (std::size_t k = 0; k < far_.size(); ++k) {
-      const auto field = convolver.convolve(octant(mesh.shape(), far_[k]), factor);
-      const auto value = mesh.gather(field, tables_.n_threads(), tables_.stop());
-      std::vector<double> second;
-      if (targets_differ) {
-        second = mesh.gather(mesh.laplacian(field, tables_.n_threads(), tables_.stop()),
-                             tables_.n_threads(), tables_.stop());
-      }
-      store(k, value, second, far);
-      measured_error = std::max(measured_error, check(k, canonical.order(), far));
+      const auto field =
+          convolver.convolve(octant(mesh.shape(), far_[k]), factor, k + 1 == far_.size());
+      const auto value = mesh.gather(field);
+      LargeVector<float> second;
+      if (targets_differ) second = mesh.gather(mesh.laplacian(field));
+      store(k, mesh.ids(), value, second, far);
+      measured_error = std::max(measured_error, check(k, cells.order(), far));
     }
     return far;
   }
 
   // Root mean square error over mean of the far field of some cells, against sums over all others.
   double check(std::size_t kernel, std::span<const std::int64_t> order,
-               const std::vector<float>& far) const {
+               const LargeVector<float>& far) const {
     const std::size_t n = order.size();
-    const std::size_t n_samples = std::min(most_samples, n);
+    const std::size_t n_samples = number_of_samples(n);
     std::vector<double> sums(n_samples);
     parallel_for(
         static_cast<std::int64_t>(n_samples), 1, tables_.n_threads(),
@@ -216,43 +261,37 @@ class MeshSum {
     const FarKernel& far = far_[kernel];
     const double cut_um2 = plan_.cut_um * plan_.cut_um;
     const double to = to_um2(static_cast<std::size_t>(in_.class_of[target_cell]), target_);
+    const Vec3 at{in_.x_um[target_cell], in_.y_um[target_cell], in_.z_um[target_cell]};
     double sum = 0.0;
     for (std::size_t cell = 0; cell < in_.x_um.size(); ++cell) {
-      if (cell == target_cell) continue;
-      const Vec3 apart{in_.x_um[cell] - in_.x_um[target_cell],
-                       in_.y_um[cell] - in_.y_um[target_cell],
-                       in_.z_um[cell] - in_.z_um[target_cell]};
+      const double whole = whole_[cell];
+      if (whole == 0.0 || cell == target_cell) continue;
+      const Vec3 apart = Vec3{in_.x_um[cell], in_.y_um[cell], in_.z_um[cell]} - at;
       const double square = dot(apart, apart);
-      for (std::size_t s = 0; s < n_source_compartments; ++s) {
-        const double activity = tables_.is_used(s) ? tables_.effective_activity(cell, s) : 0.0;
-        if (activity == 0.0) continue;
-        const double spread = from_um2(static_cast<std::size_t>(in_.class_of[cell]), s) + to;
-        // Outside, the Laplacian is that of 1 / r^2: a shift of the squared distance. Eq. P3.
-        sum += activity * (square < cut_um2
-                               ? far.inside(square) + spread * far.inside_laplacian(square)
-                               : far.at(square - 2.0 * spread));
-      }
+      const double other = apart_[cell];
+      // Outside, the Laplacian is that of 1 / r^2: a shift of the squared distance. Eq. P3.
+      sum += square < cut_um2
+                 ? whole * far.inside(square) + (whole * to + other) * far.inside_laplacian(square)
+                 : whole * far.at(square - 2.0 * to) + 2.0 * other * far.at(square) / square;
     }
     return sum;
   }
 
-  void store(std::size_t kernel, const std::vector<double>& value,
-             const std::vector<double>& second, std::vector<float>& far) const {
+  void store(std::size_t kernel, std::span<const std::int64_t> ids, std::span<const float> value,
+             std::span<const float> second, LargeVector<float>& far) const {
     const double own = far_[kernel].inside(0.0);
     const double own_second = far_[kernel].inside_laplacian(0.0);
-    for (std::size_t cell = 0; cell < value.size(); ++cell) {
+    for_cells([&](std::size_t i) {
+      const auto cell = static_cast<std::size_t>(ids[i]);
       const auto shape_class = static_cast<std::size_t>(in_.class_of[cell]);
       for (std::size_t t = 0; t < n_targets(); ++t) {
         const double to = to_um2(shape_class, t);
-        double sum = value[cell] + (second.empty() ? 0.0 : to * second[cell]);
-        for (std::size_t s = 0; s < n_source_compartments; ++s) {
-          if (!tables_.is_used(s)) continue;
-          sum -= tables_.effective_activity(cell, s) *
-                 (own + (from_um2(shape_class, s) + to) * own_second);
-        }
+        double sum = static_cast<double>(value[i]);
+        if (!second.empty()) sum += to * static_cast<double>(second[i]);
+        sum -= whole_[cell] * (own + to * own_second) + apart_[cell] * own_second;
         far[cell * channels_.width() + kernel * n_targets() + t] = static_cast<float>(sum);
       }
-    }
+    });
   }
 
   const PopulationTables& tables_;
@@ -265,7 +304,10 @@ class MeshSum {
   std::vector<double> from_um2_;  // (class, source), apart from the reference
   std::vector<double> to_um2_;    // (class, target)
   std::vector<FarKernel> far_;
-  std::vector<float> far_sums_;  // (cell, column)
+  bool sources_differ_ = false;  // from the reference
+  LargeVector<double> whole_;    // activity of each cell
+  LargeVector<double> apart_;    // times what sets its region apart
+  LargeVector<float> far_sums_;  // (cell, column)
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace immunodose {
 namespace {
@@ -13,11 +14,26 @@ constexpr std::size_t stride = 4;
 constexpr std::size_t contact_edges = 128;
 // Below this many radii of reach, cross-doses go with the gap between cells, not with their volume.
 constexpr double short_reach_radii = 2.0;
+constexpr std::int64_t cells_per_block = 4096;
+// Pairs are summed both ways at once if more than this fraction of the cells decay.
+constexpr double least_both_ways = 0.5;
 constexpr std::int64_t lanes = 4;  // columns beyond the first are padded to a multiple
 
 std::int64_t padded(std::size_t width) {
   const auto n = static_cast<std::int64_t>(width);
   return n <= 1 ? n : (n + lanes - 1) / lanes * lanes;
+}
+
+std::vector<std::size_t> active_compartments(const PopulationTables& tables) {
+  std::vector<std::size_t> found;
+  for (std::size_t s = 0; s < n_source_compartments; ++s) {
+    for (std::size_t c = 0; c < tables.n_classes(); ++c) {
+      if (!tables.is_active(c, s)) continue;
+      found.push_back(s);
+      break;
+    }
+  }
+  return found;
 }
 
 // Mean square distance of the points of a region from its center.
@@ -73,8 +89,9 @@ PopulationPairs::PopulationPairs(const PopulationTables& tables, const Channels&
                                  double longest_um, const AdjustTable& adjust)
     : tables_(tables),
       channels_(channels),
+      compartment_(active_compartments(tables)),
       pairs_{SquareGrid(shortest_um(tables), longest_lookup_um(tables, longest_um)),
-             padded(channels.width()),
+             padded(compartment_.size() * channels.width()),
              !adjust,
              {}} {
   number_tables();
@@ -83,40 +100,35 @@ PopulationPairs::PopulationPairs(const PopulationTables& tables, const Channels&
 
 void PopulationPairs::number_tables() {
   for (std::size_t c = 0; c < tables_.n_classes(); ++c) {
-    for (std::size_t s = 0; s < n_source_compartments; ++s) {
-      number_.push_back(tables_.is_active(c, s) ? per_target_++ : -1);
-    }
+    const bool active = std::any_of(compartment_.begin(), compartment_.end(),
+                                    [&](std::size_t s) { return tables_.is_active(c, s); });
+    number_.push_back(active ? per_target_++ : -1);
   }
 }
 
 void PopulationPairs::fill_tables(const AdjustTable& adjust) {
   const auto edges = pairs_.grid.edges_um2();
-  const std::size_t n_targets = tables_.n_classes();
-  const std::size_t n_slots = number_.size();
+  const std::size_t n_classes = tables_.n_classes();
+  const std::size_t n_slots = n_classes * compartment_.size();
   const auto hits = tables_.hit_tables(channels_, tables_.input().shape_class);
-  pairs_.row.resize(n_targets * static_cast<std::size_t>(per_target_ * pairs_.table_size()));
+  pairs_.row.resize(n_classes * static_cast<std::size_t>(per_target_ * pairs_.table_size()));
   parallel_for(
-      static_cast<std::int64_t>(n_targets * n_slots), 1, tables_.n_threads(),
+      static_cast<std::int64_t>(n_classes * n_slots), 1, tables_.n_threads(),
       [&](std::int64_t begin, std::int64_t end) {
         for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-          const std::size_t slot = i % n_slots;
-          if (number_[slot] < 0) continue;
-          const TablePair pair{i / n_slots, slot / n_source_compartments,
-                               slot % n_source_compartments};
+          const std::size_t column = i % compartment_.size();
+          const TablePair pair{i / n_slots, i % n_slots / compartment_.size(),
+                               compartment_[column]};
+          if (!tables_.is_active(pair.source_class, pair.source)) continue;
           auto values = table_values(pair, edges, hits[pair.target_class].get());
           if (adjust) {
             adjust(pair, edges, values);
           } else {
             end_tables(pair, edges, values);
           }
-          const std::size_t width = channels_.width();
-          const auto wide = static_cast<std::size_t>(pairs_.width);
-          std::vector<double> rows(edges.size() * wide, 0.0);
-          for (std::size_t e = 0; e < edges.size(); ++e) {
-            std::copy_n(&values[e * width], width, &rows[e * wide]);
-          }
-          pairs_.fill(static_cast<std::int64_t>(pair.target_class) * per_target_ + number_[slot],
-                      rows);
+          const auto target = static_cast<std::int64_t>(pair.target_class);
+          pairs_.fill(target * per_target_ + number_[pair.source_class], column * channels_.width(),
+                      channels_.width(), values);
         }
       },
       tables_.stop());
@@ -179,68 +191,208 @@ double PopulationPairs::shrink_um2(const Region& own, const Region& of_class) co
   return (mean_square_um2(own) - mean_square_um2(of_class)) / 3.0;
 }
 
-NeighborSources PopulationPairs::list_sources() const {
-  const PopulationInput& in = tables_.input();
-  NeighborSources list;
-  for (std::size_t cell = 0; cell < in.x_um.size(); ++cell) {
-    for (std::size_t s = 0; s < n_source_compartments; ++s) {
-      const double activity = tables_.is_used(s) ? tables_.effective_activity(cell, s) : 0.0;
-      if (activity == 0.0) continue;
-      const auto slot = static_cast<std::size_t>(in.class_of[cell]) * n_source_compartments + s;
-      list.x_um.push_back(in.x_um[cell]);
-      list.y_um.push_back(in.y_um[cell]);
-      list.z_um.push_back(in.z_um[cell]);
-      list.weight.push_back(static_cast<float>(activity));
-      list.shrink_um2.push_back(
-          static_cast<float>(shrink_um2(tables_.source_region(tables_.shape(cell), s),
-                                        tables_.source_region(tables_.class_shape(cell), s))));
-      list.table.push_back(number_[slot]);
-    }
+// Of all compartments of a cell their mean, weighted with their activities.
+double PopulationPairs::source_shrink_um2(std::size_t cell) const {
+  double sum = 0.0;
+  double weights = 0.0;
+  for (const std::size_t s : compartment_) {
+    const double weight = std::abs(tables_.effective_activity(cell, s));
+    if (weight == 0.0) continue;
+    sum += weight * shrink_um2(tables_.source_region(tables_.shape(cell), s),
+                               tables_.source_region(tables_.class_shape(cell), s));
+    weights += weight;
   }
+  return weights > 0.0 ? sum / weights : 0.0;
+}
+
+// Of all targets of a cell their mean.
+double PopulationPairs::target_shrink_um2(std::size_t cell) const {
+  const std::size_t n_targets = tables_.model().target.size();
+  double sum = 0.0;
+  for (std::size_t t = 0; t < n_targets; ++t) {
+    sum += shrink_um2(tables_.target_region(tables_.shape(cell), t),
+                      tables_.target_region(tables_.class_shape(cell), t));
+  }
+  return sum / static_cast<double>(n_targets);
+}
+
+bool PopulationPairs::has_activity(std::size_t cell) const {
+  return std::any_of(compartment_.begin(), compartment_.end(),
+                     [&](std::size_t s) { return tables_.effective_activity(cell, s) != 0.0; });
+}
+
+bool PopulationPairs::one_table_for_all() const {
+  return tables_.n_classes() == 1 && !tables_.has_many_shapes() && pairs_.width == 1;
+}
+
+void PopulationPairs::number_sources(const GridIndex& cells, NeighborSources& list) const {
+  const std::int64_t n_blocks = (cells.size() + cells_per_block - 1) / cells_per_block;
+  std::vector<std::int64_t> before(static_cast<std::size_t>(n_blocks) + 1, 0);
+  list.first.resize(static_cast<std::size_t>(cells.size()) + 1);
+  const auto id = [&](std::int64_t rank) {
+    return static_cast<std::size_t>(cells.order()[static_cast<std::size_t>(rank)]);
+  };
+  parallel_for(
+      cells.size(), cells_per_block, tables_.n_threads(),
+      [&](std::int64_t begin, std::int64_t end) {
+        std::int64_t n = 0;
+        for (std::int64_t rank = begin; rank < end; ++rank) {
+          list.first[static_cast<std::size_t>(rank)] = n;
+          n += has_activity(id(rank)) ? 1 : 0;
+        }
+        before[static_cast<std::size_t>(begin / cells_per_block) + 1] = n;
+      },
+      tables_.stop());
+  std::partial_sum(before.begin(), before.end(), before.begin());
+  list.first.back() = before.back();
+  const auto n_sources = static_cast<double>(before.back());
+  if (one_table_for_all() && n_sources > least_both_ways * static_cast<double>(cells.size())) {
+    list.first.clear();
+    return;
+  }
+  list.rank.resize(static_cast<std::size_t>(before.back()));
+  parallel_for(
+      cells.size(), cells_per_block, tables_.n_threads(),
+      [&](std::int64_t begin, std::int64_t end) {
+        const std::int64_t offset = before[static_cast<std::size_t>(begin / cells_per_block)];
+        for (std::int64_t rank = begin; rank < end; ++rank) {
+          const std::int64_t source = list.first[static_cast<std::size_t>(rank)] += offset;
+          if (has_activity(id(rank))) list.rank[static_cast<std::size_t>(source)] = rank;
+        }
+      },
+      tables_.stop());
+}
+
+NeighborSources PopulationPairs::list_sources(const GridIndex& cells) const {
+  NeighborSources list;
+  number_sources(cells, list);
+  const PopulationInput& in = tables_.input();
+  const bool all = list.first.empty();
+  const auto n = all ? cells.size() : static_cast<std::int64_t>(list.rank.size());
+  const auto width = static_cast<std::size_t>(pairs_.width);
+  const std::size_t n_channels = channels_.width();
+  list.weight.resize(static_cast<std::size_t>(n) * width);
+  if (tables_.has_many_shapes()) list.shrink_um2.resize(static_cast<std::size_t>(n));
+  if (per_target_ > 1) list.table.resize(static_cast<std::size_t>(n));
+  parallel_for(
+      n, cells_per_block, tables_.n_threads(),
+      [&](std::int64_t begin, std::int64_t end) {
+        for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+          const std::size_t rank = all ? i : static_cast<std::size_t>(list.rank[i]);
+          const auto cell = static_cast<std::size_t>(cells.order()[rank]);
+          float* weight = &list.weight[i * width];
+          std::fill_n(weight, width, 0.0F);
+          for (const std::size_t s : compartment_) {
+            std::fill_n(weight, n_channels,
+                        static_cast<float>(tables_.effective_activity(cell, s)));
+            weight += n_channels;
+          }
+          if (!list.shrink_um2.empty()) {
+            list.shrink_um2[i] = static_cast<float>(source_shrink_um2(cell));
+          }
+          if (!list.table.empty()) {
+            list.table[i] = number_[static_cast<std::size_t>(in.class_of[cell])];
+          }
+        }
+      },
+      tables_.stop());
   return list;
 }
 
-NeighborTargets PopulationPairs::list_targets() const {
+NeighborTargets PopulationPairs::list_targets(const GridIndex& cells) const {
   const PopulationInput& in = tables_.input();
-  NeighborTargets list{in.x_um, in.y_um, in.z_um, {}, {}};
-  const std::size_t n_targets = tables_.model().target.size();
-  list.shrink_um2.reserve(in.x_um.size());
-  list.table.reserve(in.x_um.size());
-  for (std::size_t cell = 0; cell < in.x_um.size(); ++cell) {
-    double shrink = 0.0;  // one for all targets of the cell: their mean
-    for (std::size_t t = 0; t < n_targets; ++t) {
-      shrink += shrink_um2(tables_.target_region(tables_.shape(cell), t),
-                           tables_.target_region(tables_.class_shape(cell), t));
-    }
-    list.shrink_um2.push_back(static_cast<float>(shrink / static_cast<double>(n_targets)));
-    list.table.push_back(static_cast<std::int32_t>(in.class_of[cell]) * per_target_);
-  }
+  NeighborTargets list;
+  const auto n = static_cast<std::size_t>(cells.size());
+  if (tables_.has_many_shapes()) list.shrink_um2.resize(n);
+  if (tables_.n_classes() > 1) list.table.resize(n);
+  parallel_for(
+      cells.size(), cells_per_block, tables_.n_threads(),
+      [&](std::int64_t begin, std::int64_t end) {
+        for (auto rank = static_cast<std::size_t>(begin); rank < static_cast<std::size_t>(end);
+             ++rank) {
+          const auto cell = static_cast<std::size_t>(cells.order()[rank]);
+          if (!list.shrink_um2.empty()) {
+            list.shrink_um2[rank] = static_cast<float>(target_shrink_um2(cell));
+          }
+          if (!list.table.empty()) {
+            list.table[rank] = static_cast<std::int32_t>(in.class_of[cell]) * per_target_;
+          }
+        }
+      },
+      tables_.stop());
   return list;
+}
+
+void PopulationPairs::add_compartments(std::span<const double> sums,
+                                       std::span<double> total) const {
+  const auto width = static_cast<std::size_t>(pairs_.width);
+  const std::size_t n_channels = channels_.width();
+  for (std::size_t i = 0; i * width < sums.size(); ++i) {
+    for (std::size_t c = 0; c < n_channels; ++c) {
+      double sum = 0.0;
+      for (std::size_t s = 0; s < compartment_.size(); ++s) {
+        sum += sums[i * width + s * n_channels + c];
+      }
+      total[i * n_channels + c] = sum;
+    }
+  }
+}
+
+double PopulationPairs::end_um() const {
+  double from = 0.0;
+  double to = 0.0;
+  for (const CellShape& shape : tables_.input().shape) {
+    for (const std::size_t s : compartment_) {
+      from = std::max(from, tables_.source_region(shape, s).outer_um);
+    }
+    for (std::size_t t = 0; t < tables_.model().target.size(); ++t) {
+      to = std::max(to, tables_.target_region(shape, t).outer_um);
+    }
+    if (channels_.has_hits) to = std::max(to, shape.nucleus_radius_um);
+  }
+  return channels_.reach_um + from + to;
 }
 
 std::int64_t PopulationPairs::sum(double reach_um, const CrossSink& sink) const {
-  const NeighborSources sources = list_sources();
-  if (sources.x_um.empty()) {
-    std::vector<double> none(channels_.width(), 0.0);
-    for (std::size_t cell = 0; cell < tables_.input().x_um.size(); ++cell) {
-      none.assign(channels_.width(), 0.0);
-      sink(cell, none);
+  const GridIndex& cells = tables_.grid(reach_um);
+  const std::size_t n_channels = channels_.width();
+  if (compartment_.empty()) {
+    for (std::size_t rank = 0; rank < cells.order().size(); ++rank) {
+      std::vector<double> none(n_channels, 0.0);
+      sink(cells.order().subspan(rank, 1), none);
     }
     return 0;
   }
-  return sum_over_neighbors(sources, list_targets(), pairs_, reach_um, simd_level(),
-                            tables_.n_threads(), tables_.stop(),
-                            [&](std::int64_t cell, std::vector<double>& sums) {
-                              sink(static_cast<std::size_t>(cell), sums);
-                            });
+  const NeighborSources sources = list_sources(cells);
+  const NeighborTargets targets = list_targets(cells);
+  // Pairs are looked up at shrunk distances.
+  const auto largest = [](const LargeVector<float>& shrink) {
+    return shrink.empty()
+               ? 0.0
+               : std::max(0.0,
+                          static_cast<double>(*std::max_element(shrink.begin(), shrink.end())));
+  };
+  const double reach =
+      std::sqrt(reach_um * reach_um + largest(sources.shrink_um2) + largest(targets.shrink_um2));
+  return sum_over_neighbors(
+      cells, sources, targets, pairs_, reach, simd_level(), tables_.n_threads(), tables_.stop(),
+      [&](std::int64_t first, std::int64_t end, std::span<double> sums) {
+        const auto n = static_cast<std::size_t>(end - first);
+        const auto ids = cells.order().subspan(static_cast<std::size_t>(first), n);
+        if (static_cast<std::size_t>(pairs_.width) == n_channels) return sink(ids, sums);
+        std::vector<double> total(n * n_channels);
+        add_compartments(sums, total);
+        sink(ids, total);
+      });
 }
 
 void cell_list_sums(const PopulationTables& tables, const Channels& channels, const CrossSink& sink,
                     SummationReport& report) {
-  const double reach = channels.reach_um + 2.0 * tables.largest_radius_um();
-  const PopulationPairs pairs(tables, channels, std::min(reach, tables.diameter_um() + 1.0), {});
+  const double longest =
+      std::min(channels.reach_um + 2.0 * tables.largest_radius_um(), tables.diameter_um() + 1.0);
+  const PopulationPairs pairs(tables, channels, longest, {});
   report.reach_um = channels.reach_um;
-  report.n_pairs = pairs.sum(reach, sink);
+  report.n_pairs = pairs.sum(pairs.end_um(), sink);
   report.expected_error = 5e-5;  // of the tables; shape classes have a report of their own
 }
 

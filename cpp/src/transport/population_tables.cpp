@@ -14,6 +14,8 @@ namespace {
 constexpr Compartment sources[n_source_compartments] = {
     Compartment::nucleus, Compartment::cytoplasm, Compartment::membrane};
 
+constexpr std::int64_t cells_per_block = 16384;
+
 double extent(std::span<const double> values) {
   if (values.empty()) return 0.0;
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
@@ -41,28 +43,65 @@ PopulationTables::PopulationTables(const PopulationInput& input, const Populatio
 }
 
 void PopulationTables::find_used_sources() {
-  for (std::size_t i = 0; i < in_.time_integrated_activity.size(); ++i) {
-    if (in_.time_integrated_activity[i] != 0.0) used_[i % n_source_compartments] = true;
-  }
   // Activity in the medium is a uniform background minus the volume of the cells (Eq. 18).
-  if (in_.medium_concentration > 0.0) {
+  const bool medium = in_.medium_concentration > 0.0;
+  if (medium) {
     used_[0] = used_[1] = true;
-    used_[2] = used_[2] || in_.membrane_thickness_um > 0.0;
+    used_[2] = in_.membrane_thickness_um > 0.0;
   }
   // Classes without activity, such as T cells that bind no agent, need no table as a source.
-  active_.assign(n_classes() * n_source_compartments, false);
-  for (std::size_t cell = 0; cell < in_.x_um.size(); ++cell) {
+  const std::size_t n_slots = n_classes() * n_source_compartments;
+  const auto n_cells = static_cast<std::int64_t>(in_.x_um.size());
+  const std::int64_t n_blocks = (n_cells + cells_per_block - 1) / cells_per_block;
+  std::vector<std::vector<char>> found(static_cast<std::size_t>(n_blocks));
+  parallel_for(
+      n_cells, cells_per_block, n_threads_,
+      [&](std::int64_t begin, std::int64_t end) {
+        auto& own = found[static_cast<std::size_t>(begin / cells_per_block)];
+        own.assign(n_slots + n_source_compartments, 0);
+        for (auto cell = static_cast<std::size_t>(begin); cell < static_cast<std::size_t>(end);
+             ++cell) {
+          const auto slot = static_cast<std::size_t>(in_.class_of[cell]) * n_source_compartments;
+          for (std::size_t s = 0; s < n_source_compartments; ++s) {
+            if (effective_activity(cell, s) != 0.0) own[slot + s] = 1;
+            if (in_.time_integrated_activity[cell * n_source_compartments + s] != 0.0) {
+              own[n_slots + s] = 1;
+            }
+          }
+        }
+      },
+      stop_);
+  active_.assign(n_slots, false);
+  for (const auto& own : found) {
+    for (std::size_t slot = 0; slot < n_slots; ++slot) {
+      if (own[slot] != 0) active_[slot] = true;
+    }
     for (std::size_t s = 0; s < n_source_compartments; ++s) {
-      if (!used_[s] || effective_activity(cell, s) == 0.0) continue;
-      active_[static_cast<std::size_t>(in_.class_of[cell]) * n_source_compartments + s] = true;
+      used_[s] = used_[s] || own[n_slots + s] != 0;
     }
   }
 }
 
-double PopulationTables::background_activity(std::size_t cell, std::size_t source) const {
-  if (in_.medium_concentration <= 0.0 || !used_[source]) return 0.0;
+double PopulationTables::medium_activity(std::size_t cell, std::size_t source) const {
   const Region region = source_region(shape(cell), source);
   return region.is_surface() ? 0.0 : in_.medium_concentration * region.measure();
+}
+
+const GridIndex& PopulationTables::grid(double reach_um) const {
+  // Bins that hold some 64 cells share a list of neighbors among them; shorter ones where cells
+  // lie far apart.
+  constexpr double cells_per_bin = 64.0;
+  const Vec3 box = extent_um_;
+  const double volume = std::max(box.x, 1.0) * std::max(box.y, 1.0) * std::max(box.z, 1.0);
+  const double edge =
+      std::min(std::cbrt(cells_per_bin * volume / static_cast<double>(in_.x_um.size())),
+               std::max(2.0 * reach_um, 4.0 * largest_radius_um_));
+  for (const auto& [known_edge, grid] : grids_) {
+    if (known_edge == edge) return *grid;
+  }
+  grids_.emplace_back(
+      edge, std::make_unique<GridIndex>(in_.x_um, in_.y_um, in_.z_um, edge, n_threads_, stop_));
+  return *grids_.back().second;
 }
 
 Region PopulationTables::source_region(const CellShape& shape, std::size_t source) const {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Points sorted into the bins of a uniform grid, for neighbor search in O(1) per neighbor.
 //
-// The order is canonical: it depends on the coordinates alone (bin, then x, y, z), so anything
-// summed along it is the same bit for bit however the caller numbered the points. Only points
-// at one and the same place are ordered by their number.
+// The order is canonical: it depends on the coordinates alone (bin, then a space-filling curve
+// through the bin, then x, y, z), so anything summed along it is the same bit for bit however the
+// caller numbered the points. Only points at one and the same place are ordered by their number.
 #pragma once
 #include <algorithm>
 #include <array>
@@ -12,6 +12,8 @@
 #include <span>
 #include <vector>
 
+#include "immunodose/core/large_vector.hpp"
+#include "immunodose/core/parallel.hpp"
 #include "immunodose/core/vec3.hpp"
 
 namespace immunodose {
@@ -21,7 +23,8 @@ class GridIndex {
   // Bins of edge `edge_um` (> 0); longer where the points span more than 2^20 bins per axis.
   // Coordinates must be finite and of equal length. Empty bins take no memory.
   GridIndex(std::span<const double> x_um, std::span<const double> y_um,
-            std::span<const double> z_um, double edge_um);
+            std::span<const double> z_um, double edge_um, int n_threads = 1,
+            const StopPoll& stop = {});
 
   std::int64_t size() const { return static_cast<std::int64_t>(order_.size()); }
   double edge_um() const { return edge_um_; }
@@ -29,6 +32,8 @@ class GridIndex {
   // order()[rank] is the caller's number of the point at this rank.
   std::span<const std::int64_t> order() const { return order_; }
   Vec3 point(std::int64_t rank) const { return points_[static_cast<std::size_t>(rank)]; }
+  Vec3 low_um() const { return low_; }        // of the box around the points
+  Vec3 extent_um() const { return extent_; }  // of that box
 
   // Calls visitor(rank, squared_distance_um2) for each point within `reach_um` of `center`
   // (the center's own point too), in ascending rank; a visitor that returns false ends the visit.
@@ -51,8 +56,13 @@ class GridIndex {
     return low_ + edge_um_ * Vec3{axis(0), axis(axis_bits), axis(2 * axis_bits)};
   }
 
-  // Calls visitor(begin, end, half_um) for ascending ranges of ranks that hold all points within
-  // `reach_um` of a box; those of one range lie within it along x by less than half_um.
+  // End of the ranks of all bins up to and including the layer that holds z.
+  std::int64_t layer_end(double z_um) const {
+    return next_rank({n_bins_[0] - 1, n_bins_[1] - 1, axis_bin(2, z_um - low_.z)});
+  }
+
+  // Calls visitor(begin, end) for ascending ranges of ranks that hold all points within
+  // `reach_um` of a box, and others of the same bins.
   template <class Visitor>
   void visit_around(Vec3 low, Vec3 high, double reach_um, Visitor&& visitor) const;
 
@@ -89,15 +99,14 @@ class GridIndex {
     const auto it = std::upper_bound(keys_.begin(), keys_.end(), key_of(bin));
     return starts_[static_cast<std::size_t>(it - keys_.begin())];
   }
-  void order_points(std::span<const double> x_um, std::span<const double> y_um,
-                    std::span<const double> z_um, const std::vector<std::uint64_t>& key);
-  void sort_by_counting(const std::vector<std::uint64_t>& key);
+  struct Sorter;  // the points as they came, while they are sorted
 
   double edge_um_;
   Vec3 low_{};
+  Vec3 extent_{};
   Bin n_bins_{1, 1, 1};
-  std::vector<std::int64_t> order_;
-  std::vector<Vec3> points_;          // by rank
+  LargeVector<std::int64_t> order_;
+  LargeVector<Vec3> points_;          // by rank
   std::vector<std::uint64_t> keys_;   // occupied bins, ascending
   std::vector<std::int64_t> starts_;  // first rank of each occupied bin, then size()
   std::vector<std::int64_t> dense_;   // first rank of every bin, where there are not too many
@@ -140,7 +149,7 @@ void GridIndex::visit_around(Vec3 low_um, Vec3 high_um, double reach_um, Visitor
   const Bin high = bin_of(high_um + reach);
   const auto n_rows = (high[1] - low[1] + 1) * (high[2] - low[2] + 1);
   if (dense_.empty() && n_rows > n_occupied()) {
-    visitor(std::int64_t{0}, size(), reach_um);
+    visitor(std::int64_t{0}, size());
     return;
   }
   // Distance along an axis between the box and a bin.
@@ -157,7 +166,7 @@ void GridIndex::visit_around(Vec3 low_um, Vec3 high_um, double reach_um, Visitor
       const double half = std::sqrt(left2);
       const std::int64_t begin = first_rank({axis_bin(0, low_um.x - half - low_.x), iy, iz});
       const std::int64_t end = next_rank({axis_bin(0, high_um.x + half - low_.x), iy, iz});
-      if (begin < end) visitor(begin, end, half);
+      if (begin < end) visitor(begin, end);
     }
   }
 }

@@ -18,9 +18,18 @@ class FarKernel {
   FarKernel(const SquareGrid& grid, std::span<const double> value, double cut_um);
 
   double cut_um() const { return cut_um_; }
-  double at(double square_um2) const;
+  double at(double square_um2) const {
+    if (square_um2 < cut2_um2_) return inside(square_um2);
+    const auto& line = line_[static_cast<std::size_t>(grid_.cell(static_cast<float>(square_um2)))];
+    return line[0] + line[1] * square_um2;
+  }
   // Inside the cut alone.
-  double inside(double square_um2) const;
+  double inside(double square_um2) const {
+    const double t = square_um2 / cut2_um2_ - 1.0;
+    double sum = 0.0;
+    for (std::size_t n = n_terms; n > 0; --n) sum = sum * t + term_[n - 1];
+    return sum;
+  }
   double inside_laplacian(double square_um2) const;
 
  private:
@@ -30,8 +39,7 @@ class FarKernel {
   double cut2_um2_;
   std::array<double, n_terms> term_{};  // of t = square / cut^2 - 1
   SquareGrid grid_;
-  std::vector<double> edge_um2_;
-  std::vector<double> value_;
+  std::vector<std::array<double, 2>> line_;  // value and slope of each cell of the grid
 };
 
 }  // namespace immunodose

@@ -1,26 +1,53 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The innermost loops of the cross-dose: one target, the sources around it.
+// The innermost loops of the cross-dose: one target, the sources around it. Sources stand in groups
+// of eight that are compact in space; groups out of reach are left out by their boxes.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "immunodose/core/large_vector.hpp"
 #include "immunodose/core/simd.hpp"
 #include "immunodose/transport/square_grid.hpp"
 
 namespace immunodose {
 
-// Sources near a bin of targets, as parallel arrays padded to whole groups of lanes.
-struct PairBuffer {
-  static constexpr std::size_t lanes = 16;
+inline constexpr std::size_t pair_lanes = 8;  // sources of a group
 
-  std::vector<float> x, y, z, weight, shrink_um2;
-  std::vector<std::int32_t> row;  // first row of the table of the source
+// Piecewise linear in the squared distance. A row per cell of the grid: `width` values, then
+// `width` slopes; tables stand behind each other. The row outside is zero.
+struct PairTables {
+  SquareGrid grid;
+  std::int64_t width;
+  bool clamped;  // what falls below zero is zero: ends of tracks in the middle of a cell
+  std::vector<float> row;
+
+  std::int64_t row_size() const { return 2 * width; }
+  std::int64_t table_size() const { return row_size() * grid.size(); }
+  // Fills columns of a table from their values at grid.edges_um2(), (edge, column).
+  void fill(std::int64_t table, std::size_t first_column, std::size_t n_columns,
+            std::span<const double> values);
+};
+
+// Sources near a bin of targets, as parallel arrays of whole groups.
+struct PairBuffer {
+  using Floats = LargeVector<float>;
+
+  explicit PairBuffer(std::int64_t width) : n_weights(static_cast<std::size_t>(width)) {}
+
+  std::size_t n_weights;  // per source: one for each column
+  Floats x, y, z, shrink_um2, weight;
+  LargeVector<std::int32_t> row;  // first row of the table of the source
+  Floats received;                // what targets give to the sources, where pairs count both ways
+  std::array<Floats, 6> box;      // of each group: low x, y, z, then high; padded to whole groups
 
   std::size_t size() const { return size_; }
+  std::size_t n_groups() const { return size_ / pair_lanes; }
   void clear() { size_ = 0; }
   std::size_t extend(std::size_t n);  // the former size
-  void pad();                         // with sources of no weight, out of reach
+  // Fills the last group with sources of no weight, out of reach, and finds the boxes.
+  void finish();
 
  private:
   std::size_t size_ = 0;
@@ -31,8 +58,18 @@ struct PairTarget {
   const float* rows;  // tables of its class
 };
 
-// sums[c] = sum over sources of weight * max(floor, value_c + slope_c * square distance).
-void sum_pairs(const PairBuffer& near, const PairTarget& target, const SquareGrid& grid,
-               std::int64_t width, bool clamped, SimdLevel simd, std::span<double> sums);
+// Numbers of the groups from `first` on whose box comes within a distance of the target.
+using PairGroups = LargeVector<std::uint32_t>;
+void find_groups(const PairBuffer& near, std::size_t first, const PairTarget& target,
+                 float reach_um2, SimdLevel simd, PairGroups& groups);
+
+// sums[c] = sum over sources of weight_c * max(floor, value_c + slope_c * square distance).
+void sum_pairs(const PairBuffer& near, const PairGroups& groups, const PairTarget& target,
+               const PairTables& tables, SimdLevel simd, std::span<double> sums);
+
+// One column and one table: the sum over the sources behind number `own`, which is the target
+// itself; they receive `weight` times the same.
+double sum_pairs_both_ways(PairBuffer& near, const PairGroups& groups, const PairTarget& target,
+                           std::size_t own, float weight, const PairTables& tables, SimdLevel simd);
 
 }  // namespace immunodose

@@ -8,8 +8,10 @@
 #include <span>
 #include <vector>
 
+#include "immunodose/core/large_vector.hpp"
 #include "immunodose/core/parallel.hpp"
 #include "immunodose/core/vec3.hpp"
+#include "immunodose/geometry/grid_index.hpp"
 
 namespace immunodose {
 
@@ -35,48 +37,49 @@ class MeshConvolver {
   virtual void set_density(const MeshShape& shape, std::span<const float> density) = 0;
   // `octant`: the kernel at distances of 0 .. n_transform / 2 nodes along z, y, x. `factor[a]`:
   // by which its transform is multiplied along axis a, at frequencies 0 .. n_transform / 2.
+  // After the `last` one the density is no longer needed.
   virtual std::vector<float> convolve(std::span<const float> octant,
-                                      const std::array<std::vector<double>, 3>& factor) = 0;
+                                      const std::array<std::vector<double>, 3>& factor,
+                                      bool last) = 0;
 };
 
 class ParticleMesh {
  public:
   static constexpr std::int64_t order = 6;  // of the B-splines
 
-  struct Points {
-    std::span<const double> x_um, y_um, z_um;
-    std::span<const std::int64_t> order;  // canonical: sums do not depend on the numbering
-  };
-
-  // Fields reach as far as `reach_um`.
-  ParticleMesh(const Points& points, double spacing_um, double reach_um);
+  // Fields reach as far as `reach_um`. Points in the order of `cells`, so that sums do not depend
+  // on their numbering.
+  ParticleMesh(const GridIndex& cells, double spacing_um, double reach_um, int n_threads,
+               const StopPoll& stop);
   // But for the place of its first node.
   static MeshShape shape_of(Vec3 extent_um, double spacing_um, double reach_um);
 
   const MeshShape& shape() const { return shape_; }
-  // Sums of weight[i] * spline around point i; weights by the caller's number.
-  std::vector<float> spread(std::span<const double> weight, int n_threads,
-                            const StopPoll& stop) const;
-  // The field at every point, by the caller's number.
-  std::vector<double> gather(std::span<const float> field, int n_threads,
-                             const StopPoll& stop) const;
+  // The caller's numbers of the points in the order of the mesh.
+  std::span<const std::int64_t> ids() const { return id_; }
+  // Sums of weight[i] * spline around point i; weights in the order of the mesh.
+  LargeVector<float> spread(std::span<const float> weight) const;
+  // The field at every point, in the order of the mesh.
+  LargeVector<float> gather(std::span<const float> field) const;
   // Sum of the second differences over spacing^2, zero on the faces of the mesh.
-  std::vector<float> laplacian(std::span<const float> field, int n_threads,
-                               const StopPoll& stop) const;
+  LargeVector<float> laplacian(std::span<const float> field) const;
   // Takes the width of the splines out again, with the least aliasing.
   std::array<std::vector<double>, 3> spline_factor() const;
 
- private:
-  struct Stencil {
-    std::array<std::int64_t, 3> node;  // first node along z, y, x
-    std::array<std::array<float, order>, 3> weight;
+  // Place of a point: its first node, and the fractions of a cell along z, y, x.
+  struct Point {
+    std::uint32_t node;
+    std::array<float, 3> fraction;
   };
-  Stencil stencil(std::size_t point) const;
-  void sort_by_plane();
 
-  Points points_;
+ private:
+  void place_points(const GridIndex& cells);
+
   MeshShape shape_;
-  std::vector<std::int64_t> by_plane_;  // points in the order of their first plane
+  int n_threads_;
+  StopPoll stop_;
+  LargeVector<Point> point_;  // in the order of their first plane
+  LargeVector<std::int64_t> id_;
   std::vector<std::int64_t> plane_start_;
 };
 

@@ -2,15 +2,18 @@
 // The engines that sum the cross-dose of all cells, and the choice between them.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <span>
 #include <vector>
 
 #include "immunodose/transport/population_tables.hpp"
 
 namespace immunodose {
 
-// Takes the sums over the neighbors of a cell, one per column; called from any thread.
-using CrossSink = std::function<void(std::size_t cell, std::vector<double>& sums)>;
+// Takes the sums over the neighbors of some cells, (cell, column), and may change them; called
+// from any thread.
+using CrossSink = std::function<void(std::span<const std::int64_t> cells, std::span<double> sums)>;
 
 void direct_sums(const PopulationTables& tables, const Channels& channels, const CrossSink& sink,
                  SummationReport& report);

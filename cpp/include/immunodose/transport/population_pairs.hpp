@@ -27,8 +27,10 @@ class PopulationPairs {
                   const AdjustTable& adjust);
 
   // Cross-doses of a class are those of its mean shape at a distance that makes up for the
-  // difference. Eq. P3.
+  // difference. Eq. P3. Doses are zero between centers farther apart than `reach_um`.
   std::int64_t sum(double reach_um, const CrossSink& sink) const;
+  // Where the cross-dose of all pairs has ended.
+  double end_um() const;
 
  private:
   void number_tables();
@@ -38,13 +40,22 @@ class PopulationPairs {
   void end_tables(const TablePair& pair, const std::vector<double>& edge_um2,
                   std::vector<double>& values) const;
   double shrink_um2(const Region& own, const Region& of_class) const;
-  NeighborSources list_sources() const;
-  NeighborTargets list_targets() const;
+  double source_shrink_um2(std::size_t cell) const;
+  double target_shrink_um2(std::size_t cell) const;
+  bool one_table_for_all() const;
+  // Numbers of the ranks with activity, and the first of each rank; none if all are sources.
+  void number_sources(const GridIndex& cells, NeighborSources& list) const;
+  NeighborSources list_sources(const GridIndex& cells) const;
+  NeighborTargets list_targets(const GridIndex& cells) const;
+  bool has_activity(std::size_t cell) const;
+  // Sums over the compartments of the sources, which have columns of their own.
+  void add_compartments(std::span<const double> sums, std::span<double> total) const;
 
   const PopulationTables& tables_;
   const Channels& channels_;
+  std::vector<std::size_t> compartment_;  // source compartments that decay anywhere
   PairTables pairs_;
-  std::vector<std::int32_t> number_;  // of (source class, source) within a target class, or -1
+  std::vector<std::int32_t> number_;  // of a source class within a target class, or -1
   std::int32_t per_target_ = 0;
 };
 

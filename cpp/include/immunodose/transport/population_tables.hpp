@@ -5,8 +5,10 @@
 #include <array>
 #include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
+#include "immunodose/geometry/grid_index.hpp"
 #include "immunodose/transport/population_dose.hpp"
 
 namespace immunodose {
@@ -47,7 +49,9 @@ class PopulationTables {
     return in_.time_integrated_activity[cell * n_source_compartments + source] -
            background_activity(cell, source);
   }
-  double background_activity(std::size_t cell, std::size_t source) const;
+  double background_activity(std::size_t cell, std::size_t source) const {
+    return in_.medium_concentration > 0.0 ? medium_activity(cell, source) : 0.0;
+  }
   Region source_region(const CellShape& shape, std::size_t source) const;
   Region target_region(const CellShape& shape, std::size_t target) const {
     return compartment_region(shape, model_.target[target], in_.membrane_thickness_um);
@@ -58,12 +62,17 @@ class PopulationTables {
   const CellShape& class_shape(std::size_t cell) const {
     return in_.shape_class[static_cast<std::size_t>(in_.class_of[cell])];
   }
+  // Whether cells differ in shape from their class.
+  bool has_many_shapes() const { return in_.shape.size() > in_.shape_class.size(); }
   std::size_t n_classes() const { return in_.shape_class.size(); }
   double largest_radius_um() const { return largest_radius_um_; }
   double smallest_radius_um() const { return smallest_radius_um_; }
   Vec3 extent_um() const { return extent_um_; }  // of the centers
   double diameter_um() const { return norm(extent_um_); }
   double alpha_reach_um() const;
+  // All cells, sorted into bins for sums over pairs within a reach. One grid serves all reaches
+  // but short ones.
+  const GridIndex& grid(double reach_um) const;
 
   // Hit tables depend on the nucleus radius of the target alone.
   HitTables hit_tables(const Channels& channels, std::span<const CellShape> shapes) const;
@@ -75,6 +84,7 @@ class PopulationTables {
 
  private:
   void find_used_sources();
+  double medium_activity(std::size_t cell, std::size_t source) const;
 
   const PopulationInput& in_;
   const PopulationModel& model_;
@@ -86,6 +96,7 @@ class PopulationTables {
   double largest_radius_um_ = 0.0;
   double smallest_radius_um_ = 0.0;
   Vec3 extent_um_{};
+  mutable std::vector<std::pair<double, std::unique_ptr<GridIndex>>> grids_;  // by edge (um)
 };
 
 }  // namespace immunodose
