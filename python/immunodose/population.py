@@ -296,7 +296,8 @@ def _by_kernel(
     ]
     for model in {agent.model.nuclide: agent.model for agent in agents}.values():
         warn_of_electrons(model)
-    warn_of_class_spread(shapes.class_spread)
+    class_spread = shapes.class_spread
+    warn_of_class_spread(class_spread)
     sweeps = [(agent.model, agent.report) for agent in agents]
     warn_of_mesh_error(sweeps, rtol)
     result = _dose_dataset(cells, agents, kept, targets, dtype)
@@ -307,7 +308,7 @@ def _by_kernel(
         method="kernel",
         membrane_thickness_nm=membrane_um * NM_PER_UM,
         density_g_per_cm3=density,
-        cross_dose_class_spread=shapes.class_spread,
+        cross_dose_class_spread=class_spread,
         rtol=rtol,
         summation=summation_attr(sweeps),
         simd=_core.transport.simd_level(),

@@ -33,6 +33,8 @@ class CellShapes:
     @property
     def class_spread(self) -> float:
         """Largest relative distance of a cell's radii from those of its class."""
+        if self.class_um is self.shape_um:
+            return 0.0
         own = self.shape_um[self.shape_of]
         return float(np.max(np.abs(own / self.class_um[self.class_of] - 1.0)))
 
@@ -61,7 +63,8 @@ def cell_shapes(cells: xr.Dataset) -> CellShapes:
     pairs = np.ascontiguousarray(radii).view(np.complex128).reshape(-1)
     if pairs.size and (pairs == pairs[0]).all():
         one = np.zeros(pairs.size, dtype=np.int64)
-        return CellShapes(radii[:1], one, radii[:1], one)
+        shape_um = radii[:1]
+        return CellShapes(shape_um, one, shape_um, one)
     distinct, shape_of = np.unique(pairs, return_inverse=True)
     shape_um = distinct.view(np.float64).reshape(-1, 2)
     shape_of = shape_of.reshape(-1).astype(np.int64, copy=False)

@@ -201,6 +201,12 @@ struct GridIndex::Sorter {
   // Most parts of a bin hold a point or two: counted first, then sorted.
   static void sort_along_curve(const std::vector<NumberedPoint>& unsorted,
                                std::vector<NumberedPoint>& points) {
+    constexpr std::size_t few = 12;
+    if (unsorted.size() <= few) {
+      points = unsorted;
+      std::sort(points.begin(), points.end(), before);
+      return;
+    }
     std::array<std::size_t, n_parts + 1> next{};
     for (const NumberedPoint& point : unsorted) ++next[point.curve + 1];
     std::partial_sum(next.begin(), next.end(), next.begin());

@@ -9,6 +9,10 @@
 #include "immunodose/core/error.hpp"
 #include "immunodose/core/simd.hpp"
 
+#if IMMUNODOSE_HAS_AVX2_TARGET
+#include <immintrin.h>
+#endif
+
 namespace immunodose {
 namespace {
 
@@ -36,7 +40,7 @@ std::array<double, n> spline_weights(double fraction) {
 
 // The same for all three axes at once, single precision: (node, axis).
 using AxisLanes = std::array<float, 4>;
-IMMUNODOSE_INLINED std::array<AxisLanes, order> axis_weights(const AxisLanes& fraction) {
+std::array<AxisLanes, order> axis_weights(const AxisLanes& fraction) {
   std::array<AxisLanes, order> weight{};
   for (std::size_t a = 0; a < 4; ++a) {
     weight[0][a] = 1.0F - fraction[a];
@@ -66,21 +70,22 @@ struct Stencil {
   std::array<AxisLanes, order> weight;
   RowLanes along_x;
 
-  IMMUNODOSE_INLINED explicit Stencil(const ParticleMesh::Point& point)
+  explicit Stencil(const ParticleMesh::Point& point)
       : weight(axis_weights({point.fraction[0], point.fraction[1], point.fraction[2], 0.0F})),
         along_x{} {
     for (std::size_t k = 0; k < order; ++k) along_x[k] = weight[k][2];
   }
 };
 
+constexpr std::size_t n_parts = 3;  // sums of a gathered value that do not wait for each other
+
 struct MeshRows {
   std::size_t row;    // nodes from one row to the next
   std::size_t plane;  // and from one plane to the next
 };
 
-IMMUNODOSE_INLINED void spread_body(std::span<const ParticleMesh::Point> points,
-                                    std::span<const float> strength, MeshRows rows,
-                                    float* density) {
+void spread_baseline(std::span<const ParticleMesh::Point> points, std::span<const float> strength,
+                     MeshRows rows, float* density) {
   for (std::size_t i = 0; i < points.size(); ++i) {
     if (strength[i] == 0.0F) continue;
     const Stencil s(points[i]);
@@ -89,25 +94,23 @@ IMMUNODOSE_INLINED void spread_body(std::span<const ParticleMesh::Point> points,
       for (std::size_t b = 0; b < order; ++b) {
         const float share = strength[i] * s.weight[a][0] * s.weight[b][1];
         float* const to = first + a * rows.plane + b * rows.row;
-        RowLanes sum;
-        for (std::size_t c = 0; c < row_lanes; ++c) sum[c] = to[c] + share * s.along_x[c];
-        for (std::size_t c = 0; c < row_lanes; ++c) to[c] = sum[c];
+        for (std::size_t c = 0; c < row_lanes; ++c) to[c] += share * s.along_x[c];
       }
     }
   }
 }
 
-IMMUNODOSE_INLINED void gather_body(std::span<const ParticleMesh::Point> points, MeshRows rows,
-                                    const float* field, float* value) {
+void gather_baseline(std::span<const ParticleMesh::Point> points, MeshRows rows, const float* field,
+                     float* value) {
   for (std::size_t i = 0; i < points.size(); ++i) {
     const Stencil s(points[i]);
     const float* const first = field + points[i].node;
-    std::array<RowLanes, 3> part{};  // an addition does not wait for the one before
+    std::array<RowLanes, n_parts> part{};  // an addition does not wait for the one before
     for (std::size_t a = 0; a < order; ++a) {
       for (std::size_t b = 0; b < order; ++b) {
         const float share = s.weight[a][0] * s.weight[b][1];
         const float* const from = first + a * rows.plane + b * rows.row;
-        RowLanes& sum = part[b % part.size()];
+        RowLanes& sum = part[b % n_parts];
         for (std::size_t c = 0; c < row_lanes; ++c) sum[c] += share * from[c];
       }
     }
@@ -120,15 +123,87 @@ IMMUNODOSE_INLINED void gather_body(std::span<const ParticleMesh::Point> points,
 }
 
 #if IMMUNODOSE_HAS_AVX2_TARGET
+
+// The operations of Stencil, spread_baseline and gather_baseline.
+struct StencilAvx2 {
+  __m256 z[order];
+  __m256 y[order];
+  __m256 along_x;
+
+  IMMUNODOSE_AVX2_TARGET explicit StencilAvx2(const ParticleMesh::Point& point) {
+    const __m128 fraction =
+        _mm_setr_ps(point.fraction[0], point.fraction[1], point.fraction[2], 0.0F);
+    const auto times = [](float factor) { return _mm_set1_ps(factor); };
+    const __m128 left = _mm_sub_ps(times(1.0F), fraction);
+    __m128 weight[order];
+    weight[0] = left;
+    weight[1] = fraction;
+#pragma GCC unroll 6
+    for (int k = 2; k < static_cast<int>(order); ++k) {
+      const __m128 inverse = times(1.0F / static_cast<float>(k));
+      weight[k] = _mm_mul_ps(_mm_mul_ps(inverse, fraction), weight[k - 1]);
+#pragma GCC unroll 6
+      for (int j = k - 1; j > 0; --j) {
+        const __m128 from_left = _mm_add_ps(fraction, times(static_cast<float>(k - j)));
+        const __m128 from_right = _mm_sub_ps(times(static_cast<float>(j + 1)), fraction);
+        weight[j] = _mm_mul_ps(inverse, _mm_add_ps(_mm_mul_ps(from_left, weight[j - 1]),
+                                                   _mm_mul_ps(from_right, weight[j])));
+      }
+      weight[0] = _mm_mul_ps(weight[0], _mm_mul_ps(inverse, left));
+    }
+    for (std::size_t k = 0; k < order; ++k) {
+      z[k] = _mm256_broadcastss_ps(weight[k]);
+      y[k] = _mm256_broadcastss_ps(_mm_movehdup_ps(weight[k]));
+    }
+    const __m128 low =
+        _mm_movelh_ps(_mm_unpackhi_ps(weight[0], weight[1]), _mm_unpackhi_ps(weight[2], weight[3]));
+    const __m128 high = _mm_movelh_ps(_mm_unpackhi_ps(weight[4], weight[5]), _mm_setzero_ps());
+    along_x = _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+  }
+};
+
 IMMUNODOSE_AVX2_TARGET void spread_avx2(std::span<const ParticleMesh::Point> points,
                                         std::span<const float> strength, MeshRows rows,
                                         float* density) {
-  spread_body(points, strength, rows, density);
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    if (strength[i] == 0.0F) continue;
+    const StencilAvx2 s(points[i]);
+    float* const first = density + points[i].node;
+    const __m256 strengths = _mm256_set1_ps(strength[i]);
+    for (std::size_t a = 0; a < order; ++a) {
+      const __m256 in_plane = _mm256_mul_ps(strengths, s.z[a]);
+#pragma GCC unroll 6
+      for (std::size_t b = 0; b < order; ++b) {
+        float* const to = first + a * rows.plane + b * rows.row;
+        const __m256 share = _mm256_mul_ps(in_plane, s.y[b]);
+        _mm256_storeu_ps(to, _mm256_add_ps(_mm256_loadu_ps(to), _mm256_mul_ps(share, s.along_x)));
+      }
+    }
+  }
 }
+
 IMMUNODOSE_AVX2_TARGET void gather_avx2(std::span<const ParticleMesh::Point> points, MeshRows rows,
                                         const float* field, float* value) {
-  gather_body(points, rows, field, value);
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const StencilAvx2 s(points[i]);
+    const float* const first = field + points[i].node;
+    __m256 part[n_parts] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
+    for (std::size_t a = 0; a < order; ++a) {
+#pragma GCC unroll 6
+      for (std::size_t b = 0; b < order; ++b) {
+        const __m256 from = _mm256_loadu_ps(first + a * rows.plane + b * rows.row);
+        part[b % n_parts] =
+            _mm256_add_ps(part[b % n_parts], _mm256_mul_ps(_mm256_mul_ps(s.z[a], s.y[b]), from));
+      }
+    }
+    RowLanes sum;
+    _mm256_storeu_ps(
+        sum.data(),
+        _mm256_mul_ps(s.along_x, _mm256_add_ps(_mm256_add_ps(part[0], part[1]), part[2])));
+    value[i] = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + (sum[4] + sum[5]);
+  }
 }
+
 #endif
 
 void spread_points(std::span<const ParticleMesh::Point> points, std::span<const float> strength,
@@ -136,7 +211,7 @@ void spread_points(std::span<const ParticleMesh::Point> points, std::span<const 
 #if IMMUNODOSE_HAS_AVX2_TARGET
   if (cpu_has_avx2) return spread_avx2(points, strength, rows, density);
 #endif
-  spread_body(points, strength, rows, density);
+  spread_baseline(points, strength, rows, density);
 }
 
 void gather_points(std::span<const ParticleMesh::Point> points, MeshRows rows, const float* field,
@@ -144,7 +219,7 @@ void gather_points(std::span<const ParticleMesh::Point> points, MeshRows rows, c
 #if IMMUNODOSE_HAS_AVX2_TARGET
   if (cpu_has_avx2) return gather_avx2(points, rows, field, value);
 #endif
-  gather_body(points, rows, field, value);
+  gather_baseline(points, rows, field, value);
 }
 
 // The next even number that is a product of 2, 3 and 5.
