@@ -86,7 +86,8 @@ py::tuple bound_population_dose(
     const std::vector<std::pair<DoubleArray, DoubleArray>>& kernels,
     const std::vector<std::int64_t>& targets, const AlphaChain* alpha_chain,
     std::array<bool, 2> split_emission_origin, std::int64_t summation, double rtol,
-    const py::object& convolver, int n_threads) {
+    const py::object& convolver, const GridIndex* sorted_cells, TableCache* table_cache,
+    int n_threads) {
   const auto shapes = make_shapes(shape_um, "shape_um");
   const auto classes = make_shapes(shape_class_um, "shape_class_um");
   const PopulationInput input{view(x_um),           view(y_um),
@@ -94,7 +95,7 @@ py::tuple bound_population_dose(
                               view(shape_of),       classes,
                               view(class_of),       view(time_integrated_activity),
                               medium_concentration, membrane_thickness_um,
-                              density_g_per_cm3};
+                              density_g_per_cm3,    sorted_cells};
   PopulationModel model;
   for (const auto& [edge, energy] : kernels) model.kernel.push_back(make_kernel(edge, energy));
   for (const auto target : targets) model.target.push_back(static_cast<Compartment>(target));
@@ -103,6 +104,7 @@ py::tuple bound_population_dose(
   model.split_origin = split_emission_origin[1];
   model.summation = static_cast<Summation>(summation);
   model.rtol = rtol;
+  model.cache = table_cache;
   PythonConvolver transforms(convolver);
   if (!convolver.is_none()) model.convolver = &transforms;
   PopulationResult result;
@@ -146,6 +148,11 @@ void register_transport(py::module_& transport) {
   transport.def("s_values", &bound_s_values, py::arg("edge_um"), py::arg("energy_keV"),
                 py::arg("source_um"), py::arg("target_um"), py::arg("distance_um"),
                 py::arg("density_g_per_cm3"));
+  py::class_<TableCache>(transport, "TableCache", "Tables of doses over distance, kept.")
+      .def(py::init<std::size_t>(), py::arg("most_bytes"))
+      .def("clear", &TableCache::clear)
+      .def_property_readonly("n_tables", &TableCache::n_tables)
+      .def_property_readonly("n_bytes", &TableCache::n_bytes);
   transport.def("simd_level", [] { return std::string(simd_name(simd_level())); });
   transport.def(
       "population_dose", &bound_population_dose, py::arg("x_um"), py::arg("y_um"), py::arg("z_um"),
@@ -153,7 +160,8 @@ void register_transport(py::module_& transport) {
       py::arg("time_integrated_activity"), py::arg("medium_concentration"),
       py::arg("membrane_thickness_um"), py::arg("density_g_per_cm3"), py::arg("kernels"),
       py::arg("targets"), py::arg("alpha_chain").none(true), py::arg("split_emission_origin"),
-      py::arg("summation"), py::arg("rtol"), py::arg("convolver").none(true), py::arg("n_threads"));
+      py::arg("summation"), py::arg("rtol"), py::arg("convolver").none(true),
+      py::arg("sorted_cells").none(true), py::arg("table_cache").none(true), py::arg("n_threads"));
 }
 
 }  // namespace immunodose::bindings

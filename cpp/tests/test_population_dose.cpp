@@ -92,6 +92,25 @@ TEST_CASE("a cell out of reach gets exactly nothing, however the table is cut") 
   }
 }
 
+TEST_CASE("cells much smaller than their class are looked up beyond the population") {
+  const std::vector<double> x{0.0, 12.0}, zero{0.0, 0.0}, activity{1.0, 0.0, 0.0, 0.0, 0.0, 0.0};
+  const std::vector<CellShape> shape{{2.0, 1.5}, {2.0, 1.4}};
+  const std::vector<CellShape> shape_class{{10.0, 9.0}};
+  const std::vector<std::int64_t> shape_of{0, 1}, class_of{0, 0};
+  const PopulationInput input{x,        zero,     zero, shape, shape_of, shape_class,
+                              class_of, activity, 0.0,  0.0,   1.0};
+  const std::vector<double> energy{300.0}, yield{1.0};
+  PopulationModel model;
+  model.kernel.push_back(csda_kernel({energy, yield}, Slowing::electron_cole, 1.0));
+  model.target = {Compartment::nucleus};
+  model.summation = Summation::cell_list;
+  // Eq. P3 takes 144 um2 to 175 um2; tables to the diameter of the population end at 169 um2.
+  const auto cross = population_dose(input, model, 1).dose_Gy[3];
+  const auto exact = s_values(model.kernel[0], {0.0, 1.5}, {0.0, 1.4}, std::vector{12.0}, 1.0)[0];
+  CHECK(cross > 0.5 * exact);
+  CHECK(cross < 1.5 * exact);
+}
+
 TEST_CASE("one, two and five threads give the same bits") {
   const Scene scene = random_scene(7);
   const PopulationModel model = alpha_model();

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from immunodose import _core
-from immunodose.cells import check
-from immunodose.cells.checks import nucleus_offset_um
+from immunodose.cells.checks import checked_cells, nucleus_offset_um
 from immunodose.emission_kernels import ELECTRON_CUTOFF_KEV
 from immunodose.errors import InputError
 from immunodose.hits import alpha_chain
@@ -38,6 +37,7 @@ from immunodose.population_shapes import CellShapes, cell_shapes, warn_of_class_
 from immunodose.population_sums import (
     DEFAULT_RTOL,
     SUMMATIONS,
+    TABLE_CACHE,
     summation_attr,
     summation_options,
     warn_of_mesh_error,
@@ -270,7 +270,7 @@ def _by_kernel(
 ) -> xr.Dataset:
     options.require_default("kernel")
     model_name = require_physics(physics)
-    check(cells)
+    sorted_cells = checked_cells(cells, allow_unusual=True)
     _require_concentric(cells)
     rows = agents_of(cells)
     threads = resolve_threads(n_threads)
@@ -283,6 +283,7 @@ def _by_kernel(
             cells,
             row,
             shapes=shapes,
+            sorted_cells=sorted_cells,
             targets=targets,
             physics=model_name,
             membrane_um=membrane_um,
@@ -333,6 +334,7 @@ def _agent_dose(
     row: Agent,
     *,
     shapes: CellShapes,
+    sorted_cells: _core.geometry.SortedCells,
     targets: Sequence[str],
     physics: Physics,
     membrane_um: float,
@@ -368,6 +370,8 @@ def _agent_dose(
         summation=SUMMATIONS.index(summation),
         rtol=rtol,
         convolver=MeshConvolver(n_threads),
+        sorted_cells=sorted_cells,
+        table_cache=TABLE_CACHE,
         n_threads=n_threads,
     )
     return _AgentDose(

@@ -116,8 +116,10 @@ std::vector<Channels> make_channels(const PopulationTables& tables) {
     for (auto& channels : all) {
       const bool far = reach >= diameter && channels.reach_um >= diameter;
       const bool mesh = summation == Summation::particle_mesh;
+      // Summed emissions have one column: the table of the longest reach holds them all.
+      const bool merged = summation == Summation::cell_list && !model.split_emission;
       if (channels.summation == summation &&
-          (mesh || far || std::abs(channels.reach_um - reach) <= equal_reach * reach)) {
+          (mesh || far || merged || std::abs(channels.reach_um - reach) <= equal_reach * reach)) {
         channels.reach_um = std::max(channels.reach_um, reach);
         return channels;
       }

@@ -57,8 +57,8 @@ class DirectSum {
             const std::size_t from = index % n_slots() / n_source_compartments;
             const std::size_t to = index / n_slots();
             if (!tables_.is_active(from, source)) continue;
-            auto rows = tables_.values(channels_, in_.shape_class[from], in_.shape_class[to],
-                                       source, distance, hits[to].get());
+            auto rows = *tables_.values(channels_, in_.shape_class[from], in_.shape_class[to],
+                                        source, distance, hits[to].get());
             for (std::size_t r = 0; r < rows.size(); ++r) {
               rows[r] *= distance[r / width] * distance[r / width];
             }

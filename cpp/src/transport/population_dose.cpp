@@ -192,6 +192,9 @@ void check_sizes(const PopulationInput& input) {
       input.time_integrated_activity.size() != n * n_source_compartments) {
     throw InputError("population arrays differ in length");
   }
+  if (input.grid != nullptr && input.grid->size() != static_cast<std::int64_t>(n)) {
+    throw InputError("sorted cells of another number than the population");
+  }
 }
 
 }  // namespace

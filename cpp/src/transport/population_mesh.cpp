@@ -107,7 +107,8 @@ class MeshSum {
     one.n_doses = n_targets();
     const auto rows = tables_.values(one, shape_, shape_, source_, distance, nullptr);
     std::vector<double> value;
-    for (std::size_t e = 0; e < edges.size(); ++e) value.push_back(rows[e * n_targets() + target_]);
+    for (std::size_t e = 0; e < edges.size(); ++e)
+      value.push_back((*rows)[e * n_targets() + target_]);
     return {grid, value, plan_.cut_um};
   }
 

@@ -150,7 +150,7 @@ std::vector<double> PopulationPairs::table_values(const TablePair& pair,
   const std::size_t width = channels_.width();
   std::vector<double> values(edge_um2.size() * width);
   for (std::size_t k = 0; k < computed.size(); ++k) {
-    std::copy_n(&found[k * width], width, &values[computed[k] * width]);
+    std::copy_n(&(*found)[k * width], width, &values[computed[k] * width]);
   }
   interpolate_rows(edge_um2, computed, width, values);
   return values;

@@ -15,6 +15,8 @@ constexpr Compartment sources[n_source_compartments] = {
     Compartment::nucleus, Compartment::cytoplasm, Compartment::membrane};
 
 constexpr std::int64_t cells_per_block = 16384;
+constexpr std::uint64_t kind_hits = 1;  // first in the keys of tables of a kind
+constexpr std::uint64_t kind_values = 2;
 
 double extent(std::span<const double> values) {
   if (values.empty()) return 0.0;
@@ -88,14 +90,15 @@ double PopulationTables::medium_activity(std::size_t cell, std::size_t source) c
 }
 
 const GridIndex& PopulationTables::grid(double reach_um) const {
-  // Bins that hold some 64 cells share a list of neighbors among them; shorter ones where cells
-  // lie far apart.
+  // Larger bins than these hold too many cells out of reach.
+  const double widest = std::max(2.0 * reach_um, 4.0 * largest_radius_um_);
+  if (in_.grid != nullptr && in_.grid->edge_um() <= widest) return *in_.grid;
+  // Bins that hold some 64 cells share a list of neighbors among them.
   constexpr double cells_per_bin = 64.0;
   const Vec3 box = extent_um_;
   const double volume = std::max(box.x, 1.0) * std::max(box.y, 1.0) * std::max(box.z, 1.0);
   const double edge =
-      std::min(std::cbrt(cells_per_bin * volume / static_cast<double>(in_.x_um.size())),
-               std::max(2.0 * reach_um, 4.0 * largest_radius_um_));
+      std::min(std::cbrt(cells_per_bin * volume / static_cast<double>(in_.x_um.size())), widest);
   for (const auto& [known_edge, grid] : grids_) {
     if (known_edge == edge) return *grid;
   }
@@ -117,31 +120,84 @@ double PopulationTables::alpha_reach_um() const {
   return reach;
 }
 
+// Everything that hit tables depend on beside the radius of the nucleus.
+std::uint64_t PopulationTables::chain_number() const {
+  CacheKey key;
+  key.add(in_.density_g_per_cm3).add(model_.alpha_chain->decays_per_parent_decay);
+  for (const auto& edge : model_.alpha_chain->edges) {
+    key.add(static_cast<std::uint64_t>(edge.parent)).add(static_cast<std::uint64_t>(edge.daughter));
+    key.add(edge.fraction).add(std::uint64_t{edge.is_alpha});
+  }
+  for (const auto& line : model_.alpha_chain->lines) {
+    key.add(static_cast<std::uint64_t>(line.member)).add(line.energy_keV).add(line.yield);
+  }
+  return model_.cache->number_of(key);
+}
+
+// Everything that values depend on beside shapes and distances.
+std::uint64_t PopulationTables::channels_number(const Channels& channels) const {
+  CacheKey key;
+  key.add(in_.density_g_per_cm3);
+  for (const RadialKernel& kernel : channels.kernels) {
+    key.add(kernel.edge_um).add(kernel.energy_keV);
+  }
+  key.add(channels.has_hits ? chain_number() + 1 : std::uint64_t{0});
+  return model_.cache->number_of(key);
+}
+
 HitTables PopulationTables::hit_tables(const Channels& channels,
                                        std::span<const CellShape> shapes) const {
   HitTables found(shapes.size());
   if (!channels.has_hits) return found;
+  const std::uint64_t chain = model_.cache == nullptr ? 0 : chain_number();
   parallel_for(
       static_cast<std::int64_t>(shapes.size()), 1, n_threads_,
       [&](std::int64_t begin, std::int64_t end) {
         for (auto i = begin; i < end; ++i) {
           const auto s = static_cast<std::size_t>(i);
-          found[s] = std::make_unique<PointHitTable>(
-              *model_.alpha_chain, shapes[s].nucleus_radius_um, in_.density_g_per_cm3, slowing_);
+          const double radius = shapes[s].nucleus_radius_um;
+          const auto make = [&] {
+            return PointHitTable(*model_.alpha_chain, radius, in_.density_g_per_cm3, slowing_);
+          };
+          if (model_.cache == nullptr) {
+            found[s] = std::make_shared<const PointHitTable>(make());
+          } else {
+            found[s] = model_.cache->find_or_make<PointHitTable>(
+                CacheKey().add(kind_hits).add(chain).add(radius), make);
+          }
         }
       },
       stop_);
   return found;
 }
 
-std::vector<double> PopulationTables::values(const Channels& channels,
-                                             const CellShape& source_shape,
-                                             const CellShape& target_shape, std::size_t source,
-                                             const std::vector<double>& distance_um,
-                                             const PointHitTable* hit_table) const {
+PopulationTables::Values PopulationTables::values(const Channels& channels,
+                                                  const CellShape& source_shape,
+                                                  const CellShape& target_shape, std::size_t source,
+                                                  const std::vector<double>& distance_um,
+                                                  const PointHitTable* hit_table) const {
+  const Region from = source_region(source_shape, source);
+  const auto make = [&] {
+    return make_values(channels, from, target_shape, distance_um, hit_table);
+  };
+  if (model_.cache == nullptr) return std::make_shared<const std::vector<double>>(make());
+  CacheKey key;
+  key.add(kind_values).add(channels_number(channels));
+  key.add(model_.cache->number_of(CacheKey().add(distance_um)));
+  key.add(from.inner_um).add(from.outer_um).add(target_shape.nucleus_radius_um);
+  for (std::size_t target = 0; target < model_.target.size(); ++target) {
+    const Region to = target_region(target_shape, target);
+    key.add(to.inner_um).add(to.outer_um);
+  }
+  return model_.cache->find_or_make<std::vector<double>>(key, make);
+}
+
+std::vector<double> PopulationTables::make_values(const Channels& channels, Region from,
+                                                  const CellShape& target_shape,
+                                                  const std::vector<double>& distance_um,
+                                                  const PointHitTable* hit_table) const {
   const std::size_t width = channels.width();
   std::vector<double> rows(distance_um.size() * width, 0.0);
-  const Region from = source_region(source_shape, source);
   if (channels.has_hits) {
     for (std::size_t i = 0; i < distance_um.size(); ++i) {
       const HitVector hit = hit_table->source_mean(from, distance_um[i]);

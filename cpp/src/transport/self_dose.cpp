@@ -67,7 +67,7 @@ std::vector<double> SelfDose::exact_rows(std::span<const CellShape> shapes) cons
             if (!tables_.is_used(source)) continue;
             const auto row =
                 tables_.values(channels_, shapes[i], shapes[i], source, {0.0}, hits[i].get());
-            std::copy(row.begin(), row.end(), &rows[i * row_size() + source * width]);
+            std::copy(row->begin(), row->end(), &rows[i * row_size() + source * width]);
           }
         }
       },

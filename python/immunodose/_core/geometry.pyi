@@ -12,6 +12,19 @@ def find_overlaps(
     relative_tolerance: float,
     n_threads: int,
 ) -> tuple[int, int, int, float, bool]: ...
+class SortedCells:
+    def __init__(
+        self,
+        x_um: npt.ArrayLike,
+        y_um: npt.ArrayLike,
+        z_um: npt.ArrayLike,
+        radius_um: npt.ArrayLike,
+        n_threads: int,
+    ) -> None: ...
+    def find_overlaps(
+        self, radius_um: npt.ArrayLike, relative_tolerance: float, n_threads: int
+    ) -> tuple[int, int, int, float, bool]: ...
+
 def pack_cells(
     planar: bool,
     cell_radius_um: float,

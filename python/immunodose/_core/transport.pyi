@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from immunodose._core.geometry import SortedCells
+
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 # Semi-axes of cell and nucleus, offset of the nucleus; each along x, y, z.
@@ -75,6 +77,14 @@ def hit_histories(
     n_threads: int,
 ) -> tuple[_Floats, _Floats, _Ints]: ...
 def simd_level() -> str: ...
+class TableCache:
+    def __init__(self, most_bytes: int) -> None: ...
+    def clear(self) -> None: ...
+    @property
+    def n_tables(self) -> int: ...
+    @property
+    def n_bytes(self) -> int: ...
+
 def population_dose(
     x_um: _Floats,
     y_um: _Floats,
@@ -94,6 +104,8 @@ def population_dose(
     summation: int,
     rtol: float,
     convolver: object | None,
+    sorted_cells: SortedCells | None,
+    table_cache: TableCache | None,
     n_threads: int,
 ) -> tuple[_Floats, _Floats, list[dict[str, Any]]]: ...
 def cell_monte_carlo(

@@ -90,22 +90,21 @@ def require_nucleus_inside(cell_radius_um: FloatArray, nucleus_radius_um: FloatA
 
 def require_no_overlap(
     x_um: FloatArray, y_um: FloatArray, z_um: FloatArray, cell_radius_um: FloatArray
-) -> None:
-    """Raise GeometryError with count, worst pair and depth if cells overlap.
+) -> _core.geometry.SortedCells:
+    """Raise GeometryError with count, worst pair and depth if cells overlap; return them sorted.
 
     Cells may overlap by 1e-9 of the sum of their radii (rounding); Eq. 1,
     docs/theory/geometry.md.
     """
-    count, first, second, depth_um, cut_short = _core.geometry.find_overlaps(
-        x_um=x_um,
-        y_um=y_um,
-        z_um=z_um,
-        radius_um=cell_radius_um,
-        relative_tolerance=OVERLAP_TOLERANCE,
-        n_threads=resolve_threads(None),
+    threads = resolve_threads(None)
+    cells = _core.geometry.SortedCells(
+        x_um=x_um, y_um=y_um, z_um=z_um, radius_um=cell_radius_um, n_threads=threads
+    )
+    count, first, second, depth_um, cut_short = cells.find_overlaps(
+        radius_um=cell_radius_um, relative_tolerance=OVERLAP_TOLERANCE, n_threads=threads
     )
     if count == 0:
-        return
+        return cells
     contact_um = cell_radius_um[first] + cell_radius_um[second]
     extent_um = max(float(np.ptp(axis)) for axis in (x_um, y_um, z_um))
     hint = (
@@ -178,8 +177,8 @@ def require_population(
     nucleus_radius_um: FloatArray,
     *,
     allow_unusual: bool,
-) -> None:
-    """Run every check on five arrays of equal length."""
+) -> _core.geometry.SortedCells:
+    """Run every check on five arrays of equal length; return the cells sorted."""
     if x_um.size == 0:
         raise InputError("the population is empty (x_um has length 0). Give at least one cell.")
     for name, values in (("x_um", x_um), ("y_um", y_um), ("z_um", z_um)):
@@ -188,7 +187,7 @@ def require_population(
     require_radius("cell_radius_um", cell_radius_um, allow_unusual=allow_unusual)
     require_radius("nucleus_radius_um", nucleus_radius_um, allow_unusual=allow_unusual)
     require_nucleus_inside(cell_radius_um, nucleus_radius_um)
-    require_no_overlap(x_um, y_um, z_um, cell_radius_um)
+    return require_no_overlap(x_um, y_um, z_um, cell_radius_um)
 
 
 def nucleus_offset_um(cells: xr.Dataset) -> FloatArray | None:
@@ -262,6 +261,11 @@ def check(cells: xr.Dataset, *, allow_unusual: bool = True) -> None:
     >>> imd.cells.check(imd.cells.lattice(shape=(2, 1, 1), spacing_um=10.0, cell_radius_um=5.0,
     ...                                   nucleus_radius_um=3.0))
     """
+    checked_cells(cells, allow_unusual=allow_unusual)
+
+
+def checked_cells(cells: xr.Dataset, *, allow_unusual: bool) -> _core.geometry.SortedCells:
+    """Run the checks of `check`; return the cells sorted, for sums over neighbors."""
     if not hasattr(cells, "variables"):
         raise InputError(
             f"cells is no Dataset (got {type(cells).__name__}). "
@@ -275,5 +279,6 @@ def check(cells: xr.Dataset, *, allow_unusual: bool = True) -> None:
                 "Make one with immunodose.cells.from_arrays."
             )
         arrays.append(_per_cell_um(cells, name))
-    require_population(*arrays, allow_unusual=allow_unusual)
+    found = require_population(*arrays, allow_unusual=allow_unusual)
     nucleus_offset_um(cells)
+    return found

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "immunodose/core/parallel.hpp"
+#include "immunodose/geometry/grid_index.hpp"
 
 namespace immunodose {
 
@@ -22,5 +23,15 @@ struct OverlapReport {
 OverlapReport find_overlaps(std::span<const double> x_um, std::span<const double> y_um,
                             std::span<const double> z_um, std::span<const double> radius_um,
                             double relative_tolerance, int n_threads, const StopPoll& stop = {});
+
+// The same for cells that are sorted already, by a grid of any edge.
+OverlapReport find_overlaps(const GridIndex& cells, std::span<const double> radius_um,
+                            double relative_tolerance, int n_threads, const StopPoll& stop = {});
+
+// Cells in bins that hold some 64 of them; fewer where they lie far apart. Such bins serve sums
+// over neighbors as well.
+GridIndex sort_cells(std::span<const double> x_um, std::span<const double> y_um,
+                     std::span<const double> z_um, std::span<const double> radius_um, int n_threads,
+                     const StopPoll& stop = {});
 
 }  // namespace immunodose

@@ -59,6 +59,8 @@ class PointHitTable {
   // Integral over all space (um3): hits per unit concentration of decays everywhere.
   HitVector space_integral() const;
   double reach_um() const { return rho_um_.back(); }
+  std::size_t size() const { return value_.size(); }
+  const HitVector* data() const { return value_.data(); }
 
  private:
   std::vector<double> rho_um_;

@@ -12,6 +12,7 @@
 #include "immunodose/physics/radial_kernel.hpp"
 #include "immunodose/transport/hit_table.hpp"
 #include "immunodose/transport/particle_mesh.hpp"
+#include "immunodose/transport/table_cache.hpp"
 
 namespace immunodose {
 
@@ -38,6 +39,7 @@ struct PopulationInput {
   double medium_concentration;                       // Bq s um-3, outside the cells
   double membrane_thickness_um;
   double density_g_per_cm3;
+  const GridIndex* grid = nullptr;  // of the same cells, where they are sorted already
 };
 
 // How the doses from other cells are added up.
@@ -57,6 +59,7 @@ struct PopulationModel {
   Summation summation = Summation::automatic;
   double rtol = 1e-3;                  // root mean square error over mean, of a mesh
   MeshConvolver* convolver = nullptr;  // needed for a mesh
+  TableCache* cache = nullptr;         // of tables that were made before
 };
 
 // What was done for the kernels of one sweep.

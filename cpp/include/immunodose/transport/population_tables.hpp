@@ -27,7 +27,7 @@ struct Channels {
   std::size_t width() const { return n_doses + (has_hits ? n_hit_columns : 0); }
 };
 
-using HitTables = std::vector<std::unique_ptr<PointHitTable>>;
+using HitTables = std::vector<std::shared_ptr<const PointHitTable>>;
 
 class PopulationTables {
  public:
@@ -76,15 +76,22 @@ class PopulationTables {
 
   // Hit tables depend on the nucleus radius of the target alone.
   HitTables hit_tables(const Channels& channels, std::span<const CellShape> shapes) const;
-  // Channel values at each distance, (distance, column), for one pair of shapes.
-  std::vector<double> values(const Channels& channels, const CellShape& source_shape,
-                             const CellShape& target_shape, std::size_t source,
-                             const std::vector<double>& distance_um,
-                             const PointHitTable* hit_table) const;
+  // Channel values at each distance, (distance, column), for one pair of shapes; those made before
+  // come from the cache.
+  using Values = std::shared_ptr<const std::vector<double>>;
+  Values values(const Channels& channels, const CellShape& source_shape,
+                const CellShape& target_shape, std::size_t source,
+                const std::vector<double>& distance_um, const PointHitTable* hit_table) const;
 
  private:
   void find_used_sources();
   double medium_activity(std::size_t cell, std::size_t source) const;
+  std::vector<double> make_values(const Channels& channels, Region source,
+                                  const CellShape& target_shape,
+                                  const std::vector<double>& distance_um,
+                                  const PointHitTable* hit_table) const;
+  std::uint64_t chain_number() const;
+  std::uint64_t channels_number(const Channels& channels) const;
 
   const PopulationInput& in_;
   const PopulationModel& model_;
