@@ -123,6 +123,17 @@ double RegionOverlap::averaged(double r_um, double distance_um) const {
          (2.0 * distance_um * r_um);
 }
 
+std::vector<double> RegionOverlap::tail_breakpoints() const {
+  std::vector<double> points{0.0};
+  for (const Term& term : terms_) {
+    points.push_back(term.a_um + term.b_um);
+    points.push_back(std::abs(term.a_um - term.b_um));
+  }
+  std::sort(points.begin(), points.end());
+  points.erase(std::unique(points.begin(), points.end()), points.end());
+  return points;
+}
+
 std::vector<double> RegionOverlap::breakpoints(double distance_um) const {
   std::vector<double> points;
   for (const Term& term : terms_) {

@@ -12,6 +12,7 @@ def find_overlaps(
     relative_tolerance: float,
     n_threads: int,
 ) -> tuple[int, int, int, float, bool]: ...
+
 class SortedCells:
     def __init__(
         self,

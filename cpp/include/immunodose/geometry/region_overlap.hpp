@@ -30,6 +30,10 @@ class RegionOverlap {
   double averaged(double r_um, double distance_um) const;  // d > 0
   // Radii at which the overlap is not smooth, for a distance d >= 0, ascending.
   std::vector<double> breakpoints(double distance_um) const;
+  // Integral of w' times the overlap at center distance w', from w on: 2 d r times the average for
+  // regions that lie apart, w = |d - r|; smooth between these w, which begin with 0.
+  double tail(double w_um) const;
+  std::vector<double> tail_breakpoints() const;
   double reach_um() const { return reach_um_; }  // overlap vanishes for |r - d| > reach
 
  private:
@@ -40,7 +44,6 @@ class RegionOverlap {
   };
   double term_overlap(const Term& term, double w_um) const;
   double term_tail(const Term& term, double w_um) const;
-  double tail(double w_um) const;
 
   bool has_surface_;
   std::vector<Term> terms_;
