@@ -13,11 +13,8 @@ import numpy as np
 
 from immunodose import _core
 from immunodose.cells import check
-from immunodose.cells.checks import nucleus_offset_um
 from immunodose.emission_kernels import ELECTRON_CUTOFF_KEV
-from immunodose.errors import InputError
 from immunodose.hits import alpha_chain
-from immunodose.mesh import MeshConvolver
 from immunodose.monte_carlo import population_dose as transported_dose
 from immunodose.physics import (
     PhysicsModel,
@@ -32,12 +29,15 @@ from immunodose.population_inputs import (
     agents_of,
     check_choice,
     check_split,
+    require_concentric,
+    with_result,
 )
 from immunodose.population_options import MonteCarloOptions
 from immunodose.population_shapes import CellShapes, cell_shapes, warn_of_class_spread
 from immunodose.population_sums import (
     DEFAULT_RTOL,
     SUMMATIONS,
+    sum_over_cells,
     summation_attr,
     summation_options,
     warn_of_mesh_error,
@@ -242,17 +242,7 @@ def absorbed_dose(
         n_threads=n_threads,
         **summation_options(method, summation, rtol),
     )
-    return _merged(cells, result) if merge else result
-
-
-def _merged(cells: xr.Dataset, result: xr.Dataset) -> xr.Dataset:
-    """Return the cells with the variables of the result beside their own."""
-    merged = cells.drop_vars([name for name in result.data_vars if name in cells]).assign(
-        result.data_vars
-    )
-    merged = merged.assign_coords(result.coords)
-    merged.attrs = {**cells.attrs, **result.attrs}
-    return merged
+    return with_result(cells, result) if merge else result
 
 
 def _by_kernel(
@@ -271,7 +261,7 @@ def _by_kernel(
     options.require_default("kernel")
     model_name = require_physics(physics)
     check(cells)
-    _require_concentric(cells)
+    require_concentric(cells)
     rows = agents_of(cells)
     threads = resolve_threads(n_threads)
     membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
@@ -297,7 +287,9 @@ def _by_kernel(
     for model in {agent.model.nuclide: agent.model for agent in agents}.values():
         warn_of_electrons(model)
     warn_of_class_spread(shapes.class_spread)
-    sweeps = [(agent.model, agent.report) for agent in agents]
+    sweeps = [
+        (agent.model.nuclide, list(agent.model.kernels), agent.report) for agent in agents
+    ]
     warn_of_mesh_error(sweeps, rtol)
     result = _dose_dataset(cells, agents, kept, targets, dtype)
     result.attrs = _attrs(
@@ -313,18 +305,6 @@ def _by_kernel(
         simd=_core.transport.simd_level(),
     )
     return result
-
-
-def _require_concentric(cells: xr.Dataset) -> None:
-    offset = nucleus_offset_um(cells)
-    if offset is None:
-        return
-    shifted = np.flatnonzero(offset.any(axis=1))
-    raise InputError(
-        f"nucleus_offset_x, _y, _z shift {shifted.size} nuclei (first: cell {shifted[0]}), but "
-        "method='kernel' has nuclei in the center of their cells. Give method='monte_carlo', or "
-        "drop the three variables."
-    )
 
 
 def _agent_dose(
@@ -346,27 +326,20 @@ def _agent_dose(
         row.nuclide, physics=physics, retention=row.retention, density_g_per_cm3=density
     )
     scored = [name for name in targets if not (name == "membrane" and membrane_um == 0.0)]
-    dose, hits, report = _core.transport.population_dose(
-        x_um=cells["x"].values.astype(np.float64, copy=False),
-        y_um=cells["y"].values.astype(np.float64, copy=False),
-        z_um=cells["z"].values.astype(np.float64, copy=False),
-        shape_um=shapes.shape_um,
-        shape_of=shapes.shape_of,
-        shape_class_um=shapes.class_um,
-        class_of=shapes.class_of,
-        time_integrated_activity=row.activity,
-        medium_concentration=row.medium_per_um3,
-        membrane_thickness_um=membrane_um,
-        density_g_per_cm3=density,
-        kernels=[(kernel.edge_um, kernel.energy_keV) for kernel in model.kernels.values()],
-        targets=[TARGETS.index(name) for name in scored],
+    dose, hits, report = sum_over_cells(
+        cells,
+        row,
+        list(model.kernels.values()),
+        shapes=shapes,
+        targets=scored,
+        membrane_um=membrane_um,
+        density=density,
         alpha_chain=alpha_chain(row.nuclide, retention=row.retention)
         if "emission" in kept
         else None,
         split_emission_origin=("emission" in kept, "origin" in kept),
-        summation=SUMMATIONS.index(summation),
+        summation=summation,
         rtol=rtol,
-        convolver=MeshConvolver(n_threads),
         n_threads=n_threads,
     )
     return _AgentDose(

@@ -14,6 +14,7 @@ from immunodose.errors import InputError, UnitError, did_you_mean
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
 from immunodose.source_amounts import number
+from immunodose.source_time import Exponentials
 from immunodose.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -115,6 +116,43 @@ def biokinetics(
         coords={"compartment": np.array(chosen, dtype=np.str_), "nuclide": nuclide},
         attrs=attrs,
     )
+
+
+def course_of_kinetics(kinetics: xr.Dataset, nuclide: str) -> Exponentials:
+    """Return the time course of one compartment of `biokinetics`, checked to be of a nuclide.
+
+    Shares of the decays are those of amplitude / rate (Eq. 6, docs/theory/source.md).
+    """
+    names = ("activity_amplitude", "activity_rate_constant")
+    if not hasattr(kinetics, "data_vars") or any(name not in kinetics for name in names):
+        raise InputError(
+            "kinetics is no Dataset with activity_amplitude and activity_rate_constant. Call "
+            "immunodose.biokinetics(...) and choose a compartment."
+        )
+    dims = kinetics["activity_amplitude"].dims
+    if set(dims) - {"exponential"} or kinetics["activity_rate_constant"].dims != dims:
+        raise InputError(
+            f"kinetics has activity_amplitude of dims {dims} (allowed: none, or exponential, as "
+            "activity_rate_constant). Choose one: kinetics.sel(compartment='tumor')."
+        )
+    stated = str(kinetics["nuclide"].values) if "nuclide" in kinetics else nuclide
+    if stated != nuclide:
+        raise InputError(f"kinetics is that of {stated}, but {nuclide} is labeled.")
+    amplitude = np.atleast_1d(kinetics["activity_amplitude"].values.astype(np.float64))
+    rate = np.atleast_1d(kinetics["activity_rate_constant"].values.astype(np.float64))
+    used = amplitude != 0.0
+    if not (np.isfinite(amplitude).all() and (np.isfinite(rate) & (rate > 0.0))[used].all()):
+        raise InputError(
+            f"kinetics has activity_amplitude {amplitude.tolist()} and activity_rate_constant "
+            f"{rate.tolist()} (allowed: finite; rates > 0 s-1). Correct them."
+        )
+    decays = amplitude[used] / rate[used]
+    if decays.sum() <= 0.0:
+        raise InputError(
+            f"kinetics has {decays.sum():g} decays (amplitude / rate, summed; allowed: > 0), so "
+            "there is no time course to take. Give an activity above 0."
+        )
+    return Exponentials(tuple(rate[used].tolist()), tuple((decays / decays.sum()).tolist()))
 
 
 def _activity(value: float, allow_unusual: bool) -> float:
