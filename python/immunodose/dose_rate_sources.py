@@ -230,9 +230,7 @@ def chain_of(agent: Agent, progeny_rate_per_s: Mapping[str, float]) -> Chain:
     if solved is None:
         nothing = np.empty(0, dtype=np.int64)
         label = agent.label if isinstance(agent.nuclide, str) else agent.nuclide.attrs["nuclide"]
-        return Chain(
-            (nuclide_name(label),), np.ones(1), nothing, nothing, np.empty(0), np.ones(1)
-        )
+        return Chain((nuclide_name(label),), np.ones(1), nothing, nothing, np.empty(0), np.ones(1))
     here = np.flatnonzero(solved.decays_per_parent_decay > 0.0)
     number = np.full(len(solved.members) + 1, -1)
     number[here] = np.arange(here.size)

@@ -287,9 +287,7 @@ def _by_kernel(
     for model in {agent.model.nuclide: agent.model for agent in agents}.values():
         warn_of_electrons(model)
     warn_of_class_spread(shapes.class_spread)
-    sweeps = [
-        (agent.model.nuclide, list(agent.model.kernels), agent.report) for agent in agents
-    ]
+    sweeps = [(agent.model.nuclide, list(agent.model.kernels), agent.report) for agent in agents]
     warn_of_mesh_error(sweeps, rtol)
     result = _dose_dataset(cells, agents, kept, targets, dtype)
     result.attrs = _attrs(

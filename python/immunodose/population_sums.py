@@ -118,7 +118,9 @@ def summation_attr(sweeps: Sweeps) -> str:
 
 def warn_of_mesh_error(sweeps: Sweeps, rtol: float) -> None:
     """Warn where the error that was measured is larger than the one asked for."""
-    worst = max((sweep["measured_error"] for _, _, report in sweeps for sweep in report), default=0.0)
+    worst = max(
+        (sweep["measured_error"] for _, _, report in sweeps for sweep in report), default=0.0
+    )
     if worst > rtol:
         warnings.warn(
             f"the far field of some cells differs by {worst:.2g} (root mean square over mean) from "

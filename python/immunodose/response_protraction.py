@@ -47,7 +47,10 @@ class Repair:
     def of(item: ParameterSet) -> Repair:
         """Return the two phases of a parameter set."""
         slow = item.value("repair_slow_fraction")
-        fast_min, slow_min = item.value("repair_half_time_fast"), item.value("repair_half_time_slow")
+        fast_min, slow_min = (
+            item.value("repair_half_time_fast"),
+            item.value("repair_half_time_slow"),
+        )
         return repair_of([fast_min, slow_min], [1.0 - slow, slow])
 
 
@@ -252,8 +255,8 @@ def lea_catcheside(
             f"{did_you_mean(method, METHODS)}"
         )
     threads = resolve_threads(n_threads)
-    dims, values, factor_of = _by_courses(ds, threads) if method == "courses" else _by_curve(
-        ds, threads
+    dims, values, factor_of = (
+        _by_courses(ds, threads) if method == "courses" else _by_curve(ds, threads)
     )
     result = np.empty(values.shape[:-1])
     attrs: dict[str, Any] = {"lea_catcheside_method": method}
@@ -275,9 +278,7 @@ def lea_catcheside(
             result[rows] = factor_of(rows, Repair.of(item))
         attrs.update(set_attrs("lea_catcheside_parameters", sets))
     coords = {name: ds[name].variable for name in dims if name in ds.coords}
-    new = build(
-        {"lea_catcheside_factor": (dims, result)}, coords=coords, attrs=base_attrs(**attrs)
-    )
+    new = build({"lea_catcheside_factor": (dims, result)}, coords=coords, attrs=base_attrs(**attrs))
     return merged(ds, new, merge=merge)
 
 

@@ -165,8 +165,9 @@ def label(
     kept, progeny_rates = cleared(
         agent, retained(agent, retention) or {}, progeny_biological_half_life_h
     )
+    activity = np.stack([drawn.decays * split[region] for region in SOURCES], axis=1)
     row = Row(
-        np.stack([drawn.decays * split[region] for region in SOURCES], axis=1),
+        activity,
         medium,
         _course(agent, effective_half_life_h, kinetics),
         rate_constant(agent, medium_effective_half_life_h, "medium_effective_half_life_h"),
@@ -180,16 +181,18 @@ def label(
         "labeled_fraction": float(labeled_fraction),
         "n_labeled": drawn.n_labeled,
         "distribution": distribution,
-        "sd": None if sd is None else float(sd),
+        "sd": _stated(sd),
         "weights": weights if weights is None or isinstance(weights, str) else "array",
         "medium_decays_per_um3": medium,
-        "effective_half_life_h": None
-        if effective_half_life_h is None
-        else float(effective_half_life_h),
+        "effective_half_life_h": _stated(effective_half_life_h),
         "random_root": drawn.random_root,
         "normal_redrawn": drawn.normal_redrawn,
     }
     return _add(cells, agent, row, record)
+
+
+def _stated(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _course(

@@ -154,9 +154,7 @@ def cleared(
     return kept, rates
 
 
-def _progeny_name(
-    key: str, agent: Agent, progeny: list[str], argument: str = "retention"
-) -> str:
+def _progeny_name(key: str, agent: Agent, progeny: list[str], argument: str = "retention") -> str:
     from immunodose.data.nuclide_names import spellings
 
     for name in (key, *spellings(str(key))):

@@ -99,8 +99,9 @@ def stored_courses(cells: xr.Dataset) -> list[Exponentials | None]:
             "too, or one rate per nuclide by immunodose.label."
         )
     share = np.ones((n_rows, 1))
-    rate = stored.values.reshape(n_rows, 1)
-    if "exponential" in stored.dims:
+    if "exponential" not in stored.dims:
+        rate = stored.values.reshape(n_rows, 1)
+    else:
         if "activity_exponential_share" not in cells:
             raise InputError(
                 "activity_rate_constant has dim exponential, but activity_exponential_share is "

@@ -113,13 +113,22 @@ class TimeCourses:
         array([0.5, 2. ])
         """
         found = json.loads(text)
-        whole = ("block_start", "edge_from", "edge_to")
-        arrays = {
-            name: np.array(values, dtype=np.int64 if name in whole else np.float64)
-            for name, values in found.items()
-        }
-        arrays["weight"] = arrays["weight"].reshape(-1, arrays["rate_per_s"].size)
-        return TimeCourses(**arrays)
+
+        def whole(name: str) -> IntArray:
+            return np.array(found[name], dtype=np.int64)
+
+        def real(name: str) -> FloatArray:
+            return np.array(found[name], dtype=np.float64)
+
+        rate = real("rate_per_s")
+        return TimeCourses(
+            rate,
+            whole("block_start"),
+            whole("edge_from"),
+            whole("edge_to"),
+            real("edge_fraction"),
+            real("weight").reshape(-1, rate.size),
+        )
 
 
 def exponentials(rate_per_s: Sequence[float] | FloatArray) -> TimeCourses:

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <string>
 
 #include "immunodose/core/error.hpp"
@@ -89,15 +90,16 @@ double factor_of_curve(std::span<const double> rate, std::span<const CurveStep> 
     double sum = 0.0;
     for (std::size_t i = 0; i < n_steps; ++i) {
       const CurveStep& s = step[i * n_phases + p];
-      const double r0 = rate[i];
-      const double r1 = rate[i + 1];
+      // Relative to the dose, whose square may underflow.
+      const double r0 = rate[i] / dose;
+      const double r1 = rate[i + 1] / dose;
       sum += memory * (s.from_memory[0] * r0 + s.from_memory[1] * r1) +
              s.own[0] * (r0 * r0 + r1 * r1) + s.own[1] * r0 * r1;
       memory = memory * s.fade + s.to_memory[0] * r0 + s.to_memory[1] * r1;
     }
     pairs += weight[p] * sum;
   }
-  return 2.0 * pairs / (dose * dose);
+  return 2.0 * pairs;
 }
 
 // Edges into each member, with the fraction of decays of the parent that go on to decay there.
@@ -201,15 +203,14 @@ std::vector<double> lea_catcheside_of_doses(std::span<const double> dose,
         for (auto row = static_cast<std::size_t>(begin); row < static_cast<std::size_t>(end);
              ++row) {
           const auto own = dose.subspan(row * n, n);
-          double total = 0.0;
+          const double total = std::accumulate(own.begin(), own.end(), 0.0);
           double sum = 0.0;
           for (std::size_t i = 0; i < n; ++i) {
             double partners = 0.0;
-            for (std::size_t j = 0; j < n; ++j) partners += own[j] * pair[i * n + j];
-            sum += own[i] * partners;
-            total += own[i];
+            for (std::size_t j = 0; j < n; ++j) partners += own[j] / total * pair[i * n + j];
+            sum += own[i] / total * partners;
           }
-          factor[row] = total == 0.0 ? 1.0 : sum / (total * total);
+          factor[row] = total == 0.0 ? 1.0 : sum;
         }
       },
       stop);
