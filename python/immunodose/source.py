@@ -162,31 +162,26 @@ def label(
     medium = medium_concentration(
         drawn.decays, medium_share, medium_volume_um3, medium_decays_per_um3
     )
-    kept, progeny_rates = cleared(
-        agent, retained(agent, retention) or {}, progeny_biological_half_life_h
-    )
+    kept = retained(agent, retention) or {}
     activity = np.stack([drawn.decays * split[region] for region in SOURCES], axis=1)
     row = Row(
         activity,
         medium,
         _course(agent, effective_half_life_h, kinetics),
         rate_constant(agent, medium_effective_half_life_h, "medium_effective_half_life_h"),
-        kept,
-        progeny_rates,
+        *cleared(agent, kept, progeny_biological_half_life_h),
     )
     record = {
         "nuclide": agent.nuclide,
         "decays_per_cell": float(decays_per_cell),
         "localization": {key: float(value) for key, value in localization.items()},
         "labeled_fraction": float(labeled_fraction),
-        "n_labeled": drawn.n_labeled,
         "distribution": distribution,
         "sd": _stated(sd),
         "weights": weights if weights is None or isinstance(weights, str) else "array",
         "medium_decays_per_um3": medium,
         "effective_half_life_h": _stated(effective_half_life_h),
-        "random_root": drawn.random_root,
-        "normal_redrawn": drawn.normal_redrawn,
+        **drawn.record(),
     }
     return _add(cells, agent, row, record)
 

@@ -7,6 +7,7 @@ import functools
 import json
 import math
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -425,3 +426,14 @@ def test_times_of_an_earlier_result_are_not_mixed() -> None:
     other = first.assign(mhc1_surface=(("cell", "time"), np.ones((3, TIMES_H.size))))
     with pytest.raises(InputError, match="merge=False"):
         rate_of(other, time_h=[1.0, 2.0])
+
+
+def test_a_saved_dose_rate_gives_the_same_factor(tmp_path: Path) -> None:
+    result = moving_rate()
+    imd.save(result, tmp_path / "rate.nc")
+    loaded = imd.load(tmp_path / "rate.nc")
+    first, again = (
+        imd.lea_catcheside(ds, parameters="b16f10")["lea_catcheside_factor"].values
+        for ds in (result, loaded)
+    )
+    assert_same_bits(again, first)
