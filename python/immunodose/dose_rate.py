@@ -42,6 +42,7 @@ from immunodose.population_sums import (
 )
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
+from immunodose.source_rows import course_variables
 from immunodose.source_time import TimeCourses, courses_of_chains
 from immunodose.threads import resolve_threads
 from immunodose.transport import effective_membrane_um
@@ -136,7 +137,8 @@ def absorbed_dose_rate(
         ``absorbed_dose_rate`` (cell, dims of `split`, time) [Gy h-1], without dim `time` (d) for a
         scalar; NaN for a membrane without thickness. ``absorbed_dose_component`` (cell, target,
         component) [Gy]: the dose of all decays of one nuclide and member of its chain that share
-        a time course. The attribute ``time_courses`` (JSON) holds these courses; with it
+        a time course. ``activity_rate_constant`` (nuclide) [s-1] where it was given here. The
+        attribute ``time_courses`` (JSON) holds these courses; with it
         `lea_catcheside` and `survival` find their factor without time steps.
 
     Raises
@@ -193,7 +195,8 @@ def absorbed_dose_rate(
         n_threads=resolve_threads(n_threads),
         **summation_options("kernel", summation, rtol),
     )
-    parts = [_part(one, setting) for one in timed_decays(cells, effective_half_life_h)]
+    decays = timed_decays(cells, effective_half_life_h)
+    parts = [_part(one, setting) for one in decays]
     courses = courses_of_chains(
         [(part.decays.chain, part.decays.course, tuple(part.models)) for part in parts]
     )
@@ -209,7 +212,9 @@ def absorbed_dose_rate(
     )
     values = rate.reshape(*dose.shape[:-1], times.size)
     result = _dataset(cells, setting, parts, (values, dose.astype(dtype)), time_h)
-    result.attrs = _attrs(setting, parts, reports, courses)
+    if effective_half_life_h is not None:
+        result = result.assign(_stored(cells, decays).data_vars)
+    result.attrs = _attrs(setting, reports, courses)
     return with_result(cells, result) if merge else result
 
 
@@ -415,9 +420,14 @@ def _dataset(
     )
 
 
-def _attrs(
-    setting: _Setting, parts: Sequence[_Part], reports: list[Any], courses: TimeCourses
-) -> dict[str, Any]:
+def _stored(cells: xr.Dataset, decays: Sequence[TimedDecays]) -> xr.Dataset:
+    """Return the time courses of the rows as `label` would have stored them."""
+    first = {one.row: one.course for one in reversed(decays)}
+    courses = [first[row] for row in range(int(cells.sizes["nuclide"]))]
+    return build(course_variables(courses), coords={"nuclide": cells["nuclide"].variable})
+
+
+def _attrs(setting: _Setting, reports: list[Any], courses: TimeCourses) -> dict[str, Any]:
     warn_of_class_spread(setting.shapes.class_spread)
     warn_of_mesh_error(reports, setting.rtol)
     return base_attrs(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +141,7 @@ def with_rows(cells: xr.Dataset, labels: list[str], rows: list[Row]) -> xr.Datas
             ("nuclide",),
             np.array([row.medium for row in rows]),
         ),
-        **_course_variables(rows),
+        **course_variables([row.course for row in rows]),
     }
     coords: dict[str, Any] = {
         "nuclide": np.array(labels, dtype=np.str_),
@@ -163,16 +163,19 @@ def with_rows(cells: xr.Dataset, labels: list[str], rows: list[Row]) -> xr.Datas
     return kept.assign_coords(coords).assign(build(variables, coords=coords).data_vars)
 
 
-def _course_variables(rows: list[Row]) -> dict[str, tuple[tuple[str, ...], Any]]:
-    most = max((len(row.course.rate_per_s) for row in rows if row.course is not None), default=0)
+def course_variables(
+    courses: Sequence[Exponentials | None],
+) -> dict[str, tuple[tuple[str, ...], Any]]:
+    """Return the variables that hold the time course of each row; none without a course."""
+    most = max((len(course.rate_per_s) for course in courses if course is not None), default=0)
     if most == 0:
         return {}
-    rate = np.full((len(rows), most), math.nan)
-    share = np.zeros((len(rows), most))
-    for i, row in enumerate(rows):
-        if row.course is not None:
-            rate[i, : len(row.course.rate_per_s)] = row.course.rate_per_s
-            share[i, : len(row.course.share)] = row.course.share
+    rate = np.full((len(courses), most), math.nan)
+    share = np.zeros((len(courses), most))
+    for i, course in enumerate(courses):
+        if course is not None:
+            rate[i, : len(course.rate_per_s)] = course.rate_per_s
+            share[i, : len(course.share)] = course.share
     if most == 1:
         return {"activity_rate_constant": (("nuclide",), rate[:, 0])}
     dims = ("nuclide", "exponential")

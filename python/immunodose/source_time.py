@@ -100,7 +100,15 @@ class TimeCourses:
 
     def to_json(self) -> str:
         """Return the courses as text, which an attribute can hold."""
-        return json.dumps({name: getattr(self, name).tolist() for name in self.__slots__})
+        component, state = np.nonzero(self.weight)
+        content = {
+            **{name: getattr(self, name).tolist() for name in self.__slots__ if name != "weight"},
+            "n_components": len(self.weight),
+            "component": component.tolist(),
+            "state": state.tolist(),
+            "weight": self.weight[component, state].tolist(),
+        }
+        return json.dumps(content)
 
     @staticmethod
     def from_json(text: str) -> TimeCourses:
@@ -121,13 +129,15 @@ class TimeCourses:
             return np.array(found[name], dtype=np.float64)
 
         rate = real("rate_per_s")
+        weight = np.zeros((found["n_components"], rate.size))
+        weight[whole("component"), whole("state")] = real("weight")
         return TimeCourses(
             rate,
             whole("block_start"),
             whole("edge_from"),
             whole("edge_to"),
             real("edge_fraction"),
-            real("weight").reshape(-1, rate.size),
+            weight,
         )
 
 

@@ -19,7 +19,13 @@ import immunodose as imd
 from immunodose import memory
 from immunodose.data.chains import chain_structure
 from immunodose.errors import InputError, ResourceError, UnitError
-from immunodose.source_time import TimeCourses, exponentials
+from immunodose.source_time import (
+    Chain,
+    Exponentials,
+    TimeCourses,
+    courses_of_chains,
+    exponentials,
+)
 from immunodose.testing import assert_same_bits, assert_schema
 
 TIMES_H = np.array([0.0, 0.5, 3.0, 30.0, 200.0])
@@ -220,6 +226,8 @@ def test_half_lives_given_late_equal_those_of_label() -> None:
     for given in (70.0, {"Lu-177": 70.0}):
         found = rate_of(late, effective_half_life_h=given)["absorbed_dose_rate"]
         assert_same_bits(found.values, expected)
+        stored = rate_of(late, effective_half_life_h=given)["activity_rate_constant"]
+        np.testing.assert_array_equal(stored, lutetium()["activity_rate_constant"])
     stays = rate_of(late, effective_half_life_h="physical")["absorbed_dose_rate"].isel(cell=0)
     half_life_h = float(chain_structure("Lu-177").half_life_s[0]) / 3600.0
     np.testing.assert_allclose(
@@ -437,3 +445,23 @@ def test_a_saved_dose_rate_gives_the_same_factor(tmp_path: Path) -> None:
         for ds in (result, loaded)
     )
     assert_same_bits(again, first)
+
+
+def test_long_lists_of_time_courses_can_be_saved(tmp_path: Path) -> None:
+    chain = Chain(
+        ("a", "b", "c", "d"),
+        np.array([1.0, 2.0, 3.0, 4.0]) / 3.0,
+        np.array([0, 1, 2]),
+        np.array([1, 2, 3]),
+        np.array([0.9, 0.7, 1.0]),
+        np.array([1.0, 0.9, 0.63, 0.63]),
+    )
+    rates = np.linspace(0.01, 0.1, 64) / 7.0
+    parts = [(chain, Exponentials((rate,), (1.0,)), chain.members) for rate in rates.tolist()]
+    courses = courses_of_chains(parts)
+    assert courses.weight.shape == (256, 256)
+    np.testing.assert_allclose(courses.delivered(np.array([1e6])), 1.0, rtol=1e-12)
+    text = courses.to_json()
+    imd.save(xr.Dataset(attrs={"time_courses": text}), tmp_path / "many.nc")
+    assert imd.load(tmp_path / "many.nc").attrs["time_courses"] == text
+    assert TimeCourses.from_json(text).to_json() == text
