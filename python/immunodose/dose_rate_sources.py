@@ -257,7 +257,9 @@ def _structure(agent: Agent) -> ChainStructure | None:
     if isinstance(table, str):
         return chain_structure(table, retention=agent.retention)
     parent = table.attrs["nuclide"]
-    emitters = {str(name) for name in table["line_nuclide"].values.tolist()}
+    emitters: set[str] = set()  # physics_model names what a table lacks
+    if "line_nuclide" in table:
+        emitters = {str(name) for name in table["line_nuclide"].values.tolist()}
     if emitters <= {parent}:
         return None
     attrs = table.attrs
