@@ -21,6 +21,7 @@ from immunodose.data.spectra import nuclide_lines
 from immunodose.emission_kernels import electron_fraction_below_cutoff, photon_fraction_at_decay
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.physics import require_density
+from immunodose.population_estimate import DoseOptions, require_dose_memory
 from immunodose.population_hits import hit_variables
 from immunodose.population_inputs import Agent, agents_of
 from immunodose.population_options import LOST_DAUGHTERS, MonteCarloOptions
@@ -332,12 +333,24 @@ def prepare(
     membrane_thickness_nm: float,
     density_g_per_cm3: float,
     n_threads: int | None,
+    dtype: str = "float64",
 ) -> Run:
     """Check the arguments and build the scene."""
     options.check()
     check(cells)
+    threads = resolve_threads(n_threads)
+    needs = DoseOptions(
+        "monte_carlo",
+        None,
+        kept,
+        dtype,
+        threads,
+        realization=bool(options.realization),
+        emissions=options.emissions,
+    )
+    require_dose_memory(cells, needs)
     scene = _scene(cells, membrane_thickness_nm, require_density(density_g_per_cm3))
-    return Run(scene, options, kept, random_root(options.rng), resolve_threads(n_threads))
+    return Run(scene, options, kept, random_root(options.rng), threads)
 
 
 def population_dose(
@@ -366,6 +379,7 @@ def population_dose(
         membrane_thickness_nm=membrane_thickness_nm,
         density_g_per_cm3=density_g_per_cm3,
         n_threads=n_threads,
+        dtype=dtype,
     )
     sources = agents_of(cells)
     results: list[dict[str, Any]] = []

@@ -23,6 +23,7 @@ from immunodose.physics import (
     require_physics,
     warn_of_electrons,
 )
+from immunodose.population_estimate import METHODS, DoseOptions, require_dose_memory
 from immunodose.population_inputs import (
     DTYPES,
     Agent,
@@ -59,7 +60,6 @@ from immunodose.units import NM_PER_UM
 if TYPE_CHECKING:
     import xarray as xr
 
-METHODS = ("kernel", "monte_carlo")
 N_MOMENTS = 6
 
 
@@ -190,7 +190,8 @@ def absorbed_dose(
     GeometryError
         For overlapping cells, a nucleus larger than its cell, or one that leaves it.
     ResourceError
-        For more threads than this process may use.
+        For more threads than this process may use, or more memory (by `immunodose.estimate`):
+        the message lists the options that fit.
 
     Notes
     -----
@@ -266,6 +267,18 @@ def _by_kernel(
     threads = resolve_threads(n_threads)
     membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
     density = require_density(density_g_per_cm3)
+    needs = DoseOptions(
+        "kernel",
+        model_name,
+        kept,
+        dtype,
+        threads,
+        membrane_thickness_nm=membrane_um * NM_PER_UM,
+        density_g_per_cm3=density,
+        summation=summation,
+        rtol=rtol,
+    )
+    require_dose_memory(cells, needs, rows)
     shapes = cell_shapes(cells)
     targets = TARGETS if "target" in kept else ("nucleus",)
     agents = [

@@ -35,9 +35,7 @@ def sixteen_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.usefixtures("sixteen_cpus")
-def test_slurm_limits(
-    slurm: dict[str, str], allowed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_slurm_limits(slurm: dict[str, str], allowed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in slurm.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     assert threads.available_cpus() == allowed
@@ -51,9 +49,7 @@ def test_slurm_limits(
     [("CPUS_PER_TASK", "many"), ("CPUS_PER_TASK", "0"), ("STEP_TASKS_PER_NODE", "2(x")],
 )
 @pytest.mark.usefixtures("sixteen_cpus")
-def test_what_slurm_cannot_have_set(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_slurm_cannot_have_set(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("SLURM_CPUS_ON_NODE", "8")
     monkeypatch.setenv(f"SLURM_{name}", value)
