@@ -30,7 +30,10 @@ from immunodose.rng import random_root
 from immunodose.schema import data_array
 from immunodose.threads import resolve_threads
 from immunodose.transport import effective_membrane_um
-from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray
+<<<<<<< HEAD
+=======
+from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray, Progress
+>>>>>>> ab49145 (wip)
 from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3
 
 if TYPE_CHECKING:
@@ -363,6 +366,7 @@ def population_dose(
     density_g_per_cm3: float,
     dtype: str,
     n_threads: int | None,
+    progress: Progress | None,
 ) -> xr.Dataset:
     """Transport the decays of a population; see `immunodose.absorbed_dose`."""
     import xarray as xr
@@ -388,6 +392,8 @@ def population_dose(
         first = sum(int(result["n_histories"]) for result in results)
         result, stated[source.label] = run.transport(row, source, first)
         results.append(result)
+        if progress is not None:
+            progress(len(results), len(sources), "nuclides")
     energy = np.stack([run.with_all_emissions(result, "energy_keV") for result in results])
     to_gray = GRAY_NG_PER_KEV / run.mass_ng()
     variables: dict[str, xr.Variable] = {}

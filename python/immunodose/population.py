@@ -54,6 +54,7 @@ from immunodose.typing import (
     TARGETS,
     FloatArray,
     Physics,
+    Progress,
 )
 from immunodose.units import NM_PER_UM
 
@@ -84,6 +85,7 @@ def absorbed_dose(
     dtype: str = "float64",
     n_threads: int | None = None,
     merge: bool = True,
+    progress: Progress | None = None,
     realization: bool = False,
     n_histories: int | None = None,
     n_batches: int = 32,
@@ -132,6 +134,8 @@ def absorbed_dose(
         bit.
     merge
         Whether the variables of `cells` are kept in the result.
+    progress
+        Called with done, total and a text after each nuclide. Ctrl-C stops the call meanwhile.
     realization
         True transports the actual decays, a Poisson number in each compartment of each cell;
         False estimates the mean from `n_histories`.
@@ -241,6 +245,7 @@ def absorbed_dose(
         density_g_per_cm3=density_g_per_cm3,
         dtype=dtype,
         n_threads=n_threads,
+        progress=progress,
         **summation_options(method, summation, rtol),
     )
     return with_result(cells, result) if merge else result
@@ -256,6 +261,7 @@ def _by_kernel(
     density_g_per_cm3: float,
     dtype: str,
     n_threads: int | None,
+    progress: Progress | None,
     summation: str,
     rtol: float,
 ) -> xr.Dataset:
@@ -281,22 +287,25 @@ def _by_kernel(
     require_dose_memory(cells, needs, rows)
     shapes = cell_shapes(cells)
     targets = TARGETS if "target" in kept else ("nucleus",)
-    agents = [
-        _agent_dose(
-            cells,
-            row,
-            shapes=shapes,
-            targets=targets,
-            physics=model_name,
-            membrane_um=membrane_um,
-            density=density,
-            kept=kept,
-            summation=summation,
-            rtol=rtol,
-            n_threads=threads,
+    agents: list[_AgentDose] = []
+    for row in rows:
+        agents.append(
+            _agent_dose(
+                cells,
+                row,
+                shapes=shapes,
+                targets=targets,
+                physics=model_name,
+                membrane_um=membrane_um,
+                density=density,
+                kept=kept,
+                summation=summation,
+                rtol=rtol,
+                n_threads=threads,
+            )
         )
-        for row in rows
-    ]
+        if progress is not None:
+            progress(len(agents), len(rows), "nuclides")
     for model in {agent.model.nuclide: agent.model for agent in agents}.values():
         warn_of_electrons(model)
     warn_of_class_spread(shapes.class_spread)

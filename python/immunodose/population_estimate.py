@@ -206,16 +206,18 @@ def require_dose_memory(
     needed_MB = scene.memory(options).peak / _BYTES_PER_MB
     if needed_MB <= free_MB:
         return
-    fits = [
-        f"{text} ({smaller_MB:.3g} MB)"
-        for text, smaller in smaller_options(options)
-        if (smaller_MB := scene.memory(smaller).peak / _BYTES_PER_MB) <= free_MB
-    ]
+    fits: list[str] = []
+    least_MB = needed_MB
+    for text, smaller in smaller_options(options):
+        smaller_MB = scene.memory(smaller).peak / _BYTES_PER_MB
+        if smaller_MB <= free_MB and smaller_MB < least_MB:
+            fits.append(f"{text} ({smaller_MB:.3g} MB)")
+            least_MB = smaller_MB
     remedy = (
         f"These fit: {'; '.join(fits)}."
         if fits
-        else f"No other split or dtype fits: give at most {_cells_that_fit(scene, options, free_MB)} "
-        "cells, or free memory."
+        else "No other split or dtype fits: give at most about "
+        f"{_cells_that_fit(scene, options, free_MB)} cells, or free memory."
     )
     raise ResourceError(
         f"the dose of {n_cells} cells needs about {needed_MB:.3g} MB of memory, {free_MB:.3g} MB "
@@ -243,9 +245,9 @@ def smaller_options(options: DoseOptions) -> Iterator[tuple[str, DoseOptions]]:
 
 def _cells_that_fit(scene: Scene, options: DoseOptions, free_MB: float) -> int:
     """Number of cells of the same kind whose dose takes the free memory, in round numbers."""
-    share = free_MB * _BYTES_PER_MB / scene.memory(options).peak
+    share = float(free_MB * _BYTES_PER_MB / scene.memory(options).peak)
     n_cells = int(scene.population.extent.n_cells * min(share, 1.0))
-    digits = 10 ** max(0, len(str(n_cells)) - 2)
+    digits: int = 10 ** max(0, len(str(n_cells)) - 2)
     return n_cells // digits * digits
 
 
@@ -260,7 +262,7 @@ def dose_needs(cells: xr.Dataset, arguments: Mapping[str, Any]) -> dict[str, flo
     memory = scene.memory(options)
     input_MB = cells.nbytes / _BYTES_PER_MB
     seconds = dose_seconds(cells, scene, options, arguments)
-    coordinates = cells.sizes["cell"] * 4 * 8
+    coordinates = sum(int(cells[name].nbytes) for name in ("cell", "x", "y", "z") if name in cells)
     file_MB = (memory.output + coordinates) / _BYTES_PER_MB
     return {
         "cells": float(cells.sizes["cell"]),

@@ -117,17 +117,14 @@ def kernel_memory(of: Population, columns: Columns, sweeps: Sequence[Sequence[Sw
                 total = before + n * (core + hits) + work + grids
                 moments.append(Memory(output, total, grids))
     most = max(moments, key=lambda moment: moment.peak)
-    return Memory(output, most.peak + _FIXED_BYTES, most.grids)
+    return Memory(float(output), float(most.peak + _FIXED_BYTES), float(most.grids))
 
 
 def _last_stage(n: int, columns: Columns, hits: int, held: float, output: float) -> float:
     """Bytes while the doses of the agents become one array."""
     agents = columns.n_agents
     full = _DOUBLE * columns.full
-    if "nuclide" in columns.kept:
-        summed = agents * full
-    else:
-        summed = full * min(agents - 1, 2)
+    summed = full * (agents if "nuclide" in columns.kept else min(agents - 1, 2))
     unchanged = columns.dtype == "float64" and "nuclide" not in columns.kept
     # With one agent the result is its very array.
     cast = 0.0 if unchanged else output
@@ -232,7 +229,7 @@ def monte_carlo_memory(of: Population, columns: Columns, *, realization: bool) -
         last = n * (product + dose + labeled + 2 * product + summed + dose)
     stack = n * (labeled + product)
     peak = max(transport, after + last, after + stack)
-    return Memory(float(output), peak + _FIXED_BYTES)
+    return Memory(float(output), float(peak + _FIXED_BYTES))
 
 
 def _scene_bytes(of: Population) -> float:

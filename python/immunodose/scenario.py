@@ -7,7 +7,7 @@ import importlib.resources
 import inspect
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from immunodose.rng import random_root
 from immunodose.scenario_file import Scenario
 from immunodose.source import nuclide_name
 from immunodose.threads import available_cpus, resolve_threads
+from immunodose.typing import Progress
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -38,8 +39,6 @@ __all__ = [
 # Sizes measured on the built-in scenario.
 _TIME_VALUES, _FIXED_VALUES, _FILE_VALUES = 8, 80, 29
 _SECONDS_PER_PAIR = 2e-8
-
-Progress = Callable[[int, int, str], None]
 
 
 def builtin_scenario_names() -> tuple[str, ...]:
