@@ -24,16 +24,17 @@ from immunodose.physics import require_density
 from immunodose.population_estimate import DoseOptions, require_dose_memory
 from immunodose.population_hits import hit_variables
 from immunodose.population_inputs import Agent, agents_of
-from immunodose.population_options import LOST_DAUGHTERS, MonteCarloOptions
+from immunodose.population_options import (
+    DEFAULT_HISTORIES_PER_BATCH,
+    LOST_DAUGHTERS,
+    MonteCarloOptions,
+)
 from immunodose.provenance import base_attrs
 from immunodose.rng import random_root
 from immunodose.schema import data_array
 from immunodose.threads import resolve_threads
 from immunodose.transport import effective_membrane_um
-<<<<<<< HEAD
-=======
 from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray, Progress
->>>>>>> ab49145 (wip)
 from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3
 
 if TYPE_CHECKING:
@@ -47,7 +48,6 @@ _TOLERATED_ABOVE = 1e-3
 FATES = ("emitted", "cells", "medium", "escaped", "left", "not_transported")
 # A further row of the core's account, part of `cells` and `medium`.
 _BELOW_CUTOFF = len(FATES)
-DEFAULT_HISTORIES_PER_BATCH = 3200
 # Water around the cells in which photons are followed: of those above 50 keV fewer than 3 %
 # interact in it.
 PHOTON_MARGIN_UM = 1000.0
@@ -350,6 +350,7 @@ def prepare(
         threads,
         realization=bool(options.realization),
         emissions=options.emissions,
+        hits=bool(options.hits),
     )
     require_dose_memory(cells, needs)
     scene = _scene(cells, membrane_thickness_nm, require_density(density_g_per_cm3))

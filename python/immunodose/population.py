@@ -46,7 +46,7 @@ from immunodose.population_sums import (
 from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike
 from immunodose.schema import data_array
-from immunodose.threads import resolve_threads
+from immunodose.threads import reported, resolve_threads
 from immunodose.transport import effective_membrane_um
 from immunodose.typing import (
     EMISSIONS,
@@ -279,33 +279,28 @@ def _by_kernel(
         kept,
         dtype,
         threads,
-        membrane_thickness_nm=membrane_um * NM_PER_UM,
-        density_g_per_cm3=density,
-        summation=summation,
-        rtol=rtol,
+        membrane_um * NM_PER_UM,
+        density,
+        summation,
+        rtol,
     )
     require_dose_memory(cells, needs, rows)
     shapes = cell_shapes(cells)
     targets = TARGETS if "target" in kept else ("nucleus",)
-    agents: list[_AgentDose] = []
-    for row in rows:
-        agents.append(
-            _agent_dose(
-                cells,
-                row,
-                shapes=shapes,
-                targets=targets,
-                physics=model_name,
-                membrane_um=membrane_um,
-                density=density,
-                kept=kept,
-                summation=summation,
-                rtol=rtol,
-                n_threads=threads,
-            )
-        )
-        if progress is not None:
-            progress(len(agents), len(rows), "nuclides")
+    dose_of = functools.partial(
+        _agent_dose,
+        cells,
+        shapes=shapes,
+        targets=targets,
+        physics=model_name,
+        membrane_um=membrane_um,
+        density=density,
+        kept=kept,
+        summation=summation,
+        rtol=rtol,
+        n_threads=threads,
+    )
+    agents = list(reported(map(dose_of, rows), len(rows), progress, "nuclides"))
     for model in {agent.model.nuclide: agent.model for agent in agents}.values():
         warn_of_electrons(model)
     warn_of_class_spread(shapes.class_spread)

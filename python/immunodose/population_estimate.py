@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 METHODS = ("kernel", "monte_carlo")
-_SUMS_AND_HISTORIES = ("summation", "rtol", "realization", "emissions")
+_SUMS_AND_HISTORIES = ("summation", "rtol", "realization", "emissions", "hits")
 _BYTES_PER_MB = 1e6
 # Programs and tables that the first call of a process loads: measured, 104 to 131 MB.
 LIBRARIES_MB = 140.0
@@ -56,6 +56,7 @@ class DoseOptions:
     rtol: float = 1e-3
     realization: bool = False
     emissions: Sequence[str] | None = None
+    hits: bool = True
 
     @staticmethod
     def of(arguments: Mapping[str, Any]) -> DoseOptions:
@@ -146,7 +147,9 @@ class Scene:
         """Return what the call will hold beside its input."""
         columns = self.columns(options)
         if options.method == "monte_carlo":
-            return monte_carlo_memory(self.population, columns, realization=options.realization)
+            return monte_carlo_memory(
+                self.population, columns, realization=options.realization, hits=options.hits
+            )
         plans = [self.sweeps(options, attempt) for attempt in range(_MESH_ATTEMPTS)]
         found = [kernel_memory(self.population, columns, sweeps) for sweeps in plans]
         return max(found, key=lambda memory: memory.peak)
@@ -239,6 +242,9 @@ def smaller_options(options: DoseOptions) -> Iterator[tuple[str, DoseOptions]]:
                 split = f"split={kept!r}" if kept != options.kept else ""
                 kind = f'dtype="{dtype}"' if dtype != options.dtype else ""
                 yield ", ".join(filter(None, (split, kind))), smaller
+    if options.method == "monte_carlo" and options.hits:
+        yield "hits=False", replace(options, hits=False)
+        yield "split=(), hits=False", replace(options, kept=(), hits=False)
     if options.method == "kernel" and options.summation != "cell_list":
         yield 'summation="cell_list" (slower)', replace(options, summation="cell_list")
 

@@ -15,6 +15,10 @@ _DOUBLE, _FLOAT, _COMPLEX = 8, 4, 8  # bytes; the transforms are complex64
 _HIT_COLUMNS = 7  # hits and six moments
 _BYTES_PER_GROUP, _LANES = 160, 8  # of the voxels of a scene, sphere_scene.hpp
 _SUMS, _SUMS_WITH_HITS = 6, 13  # of a tally per cell and class, region_tally.hpp
+# Arrays (cell, target, class) of one agent: hits, LET and energy, and of a mean their variances
+# and covariance (hit_moments.hpp).
+_HITS_OF_REALIZATION, _HITS_OF_MEAN = 3, 7
+_HIT_TABLES, _MEAN_TABLES = 4.5, 9.5  # with all emissions, while LET and errors are made
 _CELLS_PER_OCTAVE = 128  # of a table over squared distance, square_grid.hpp
 _DENSE_BINS_PER_POINT = 4.0  # of a grid of points, grid_index.cpp
 _POINTS_PER_BIN = 8.0  # neighbor_sum.cpp
@@ -111,11 +115,14 @@ def kernel_memory(of: Population, columns: Columns, sweeps: Sequence[Sequence[Sw
     moments = [Memory(output, _last_stage(n, columns, hits, held, output))]
     for done, (own, n_sources) in enumerate(zip(sweeps, of.n_sources, strict=True)):
         before = held + n * done * (full + hits)
-        moments.append(Memory(output, before + n * (core + hits + labeled)))
+        lists = 0.0
         for sweep in own:
             for work, grids in _sweep_bytes(of, columns, sweep, n_sources):
                 total = before + n * (core + hits) + work + grids
                 moments.append(Memory(output, total, grids))
+                lists = max(lists, work)
+        # What the lists of the sweeps took may stay with the allocator.
+        moments.append(Memory(output, before + n * (core + hits + labeled) + lists))
     most = max(moments, key=lambda moment: moment.peak)
     return Memory(float(output), float(most.peak + _FIXED_BYTES), float(most.grids))
 
@@ -204,32 +211,37 @@ def _direct_bytes(of: Population, sweep: Sweep, width: int, n_sources: int) -> f
     return lists + _DOUBLE * (tables + of.n_threads * nodes * slots)
 
 
-def monte_carlo_memory(of: Population, columns: Columns, *, realization: bool) -> Memory:
+def monte_carlo_memory(
+    of: Population, columns: Columns, *, realization: bool, hits: bool
+) -> Memory:
     """Memory of method "monte_carlo"."""
     n, agents = of.extent.n_cells, columns.n_agents
     classes = len(columns.emissions)
     core, full = _DOUBLE * columns.core, _DOUBLE * columns.full
-    per_hit = _DOUBLE * len(TARGETS)  # hits, LET or energy of one class
-    scene = _scene_bytes(of) + n * _DOUBLE * len(TARGETS)
-    held = scene + n * agents * 3 * _DOUBLE
-    result = core + 3 * per_hit * classes if realization else 2 * core
-    sums = (_SUMS_WITH_HITS if realization else _SUMS) * _DOUBLE * classes
-    transport = held + n * ((agents - 1) * result + sums + 6 * _DOUBLE + 1 + result)
-    labeled = agents * full if "emission" in columns.kept else 0
+    target_class = _DOUBLE * len(TARGETS) * classes  # one number per target and class
+    scored = (_HITS_OF_REALIZATION if realization else _HITS_OF_MEAN) if hits else 0
+    result = core * (1 if realization else 2) + scored * target_class
+    sums = (_SUMS_WITH_HITS if hits else _SUMS) * _DOUBLE * classes
+    # The moments of a mean are copied to the order of the caller when all batches are done.
+    moments = 0 if realization else scored * target_class
+    held = _scene_bytes(of) + n * _DOUBLE * (len(TARGETS) + 3 * agents)
+    slots = 6 * _DOUBLE + 1
+    transport = held + n * ((agents - 1) * result + result + sums + moments + slots)
     dose = columns.output * columns.item_bytes
+    labeled = agents * full if "emission" in columns.kept else 0
+    stack = product = agents * full
     summed = 0 if "nuclide" in columns.kept else full
-    product = agents * full
-    after = held + n * agents * result
-    if realization:
-        hits = per_hit * len(EMISSIONS)
-        output = n * (dose + 2 * hits)
-        last = n * (product + dose + max(product + summed, 4.5 * hits))
-    else:
-        output = n * 2 * dose
-        last = n * (product + dose + labeled + 2 * product + summed + dose)
-    stack = n * (labeled + product)
-    peak = max(transport, after + last, after + stack)
-    return Memory(float(output), float(peak + _FIXED_BYTES))
+    labels = _DOUBLE * len(TARGETS) * len(EMISSIONS)
+    doses = dose if realization else 2 * dose
+    tables = (2 if realization else 4) * labels if hits else 0
+    after = held + n * (agents * result + stack)
+    stages = [transport, after + n * labeled, after + n * (product + summed + dose)]
+    if not realization:
+        stages.append(after + n * (2 * dose + labeled + stack + product + summed))
+    if hits:
+        kept = doses + (0 if realization else labeled)
+        stages.append(after + n * (kept + (_HIT_TABLES if realization else _MEAN_TABLES) * labels))
+    return Memory(float(n * (doses + tables)), float(max(stages) + _FIXED_BYTES))
 
 
 def _scene_bytes(of: Population) -> float:

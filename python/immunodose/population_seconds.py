@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from immunodose.data.nuclides import emissions as emissions_of
+from immunodose.population_options import DEFAULT_HISTORIES_PER_BATCH
 from immunodose.population_plan import Sweep
 from immunodose.typing import EMISSIONS, TARGETS, FloatArray
 
@@ -134,8 +135,6 @@ def _history_seconds(
     scene: Scene, agent: Agent, options: DoseOptions, arguments: Mapping[str, Any]
 ) -> tuple[float, float]:
     """Histories and CPU seconds of one nuclide."""
-    from immunodose.monte_carlo import DEFAULT_HISTORIES_PER_BATCH
-
     n_batches = int(arguments["n_batches"])
     if options.realization:
         histories = float(agent.activity.sum())

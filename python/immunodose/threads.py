@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""How many threads a call may use."""
+"""How many threads a call may use, and how it reports what is done."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from immunodose.errors import InputError, ResourceError
+from immunodose.typing import Progress
+
+_Item = TypeVar("_Item")
 
 # Numbers of tasks of the nodes of a Slurm step: "2", "2(x3),1".
 _COUNTS = re.compile(r"\d+(\(x\d+\))?(,\d+(\(x\d+\))?)*")
@@ -76,3 +81,13 @@ def resolve_threads(n_threads: int | None) -> int:
             "(affinity, cgroup and Slurm limits). Give a smaller number or None."
         )
     return n_threads
+
+
+def reported(
+    items: Iterable[_Item], total: int, progress: Progress | None, text: str
+) -> Iterator[_Item]:
+    """Yield items that take long to make, and report each when it is there."""
+    for done, item in enumerate(items, start=1):
+        if progress is not None:
+            progress(done, total, text)
+        yield item
