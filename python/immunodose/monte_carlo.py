@@ -21,7 +21,6 @@ from immunodose.data.spectra import nuclide_lines
 from immunodose.emission_kernels import electron_fraction_below_cutoff, photon_fraction_at_decay
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.physics import require_density
-from immunodose.population_estimate import DoseOptions, require_dose_memory
 from immunodose.population_hits import hit_variables
 from immunodose.population_inputs import Agent, agents_of
 from immunodose.population_options import (
@@ -32,7 +31,7 @@ from immunodose.population_options import (
 from immunodose.provenance import base_attrs
 from immunodose.rng import random_root
 from immunodose.schema import data_array
-from immunodose.threads import resolve_threads
+from immunodose.threads import reported, resolve_threads
 from immunodose.transport import effective_membrane_um
 from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray, Progress
 from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3
@@ -336,25 +335,12 @@ def prepare(
     membrane_thickness_nm: float,
     density_g_per_cm3: float,
     n_threads: int | None,
-    dtype: str = "float64",
 ) -> Run:
     """Check the arguments and build the scene."""
     options.check()
     check(cells)
-    threads = resolve_threads(n_threads)
-    needs = DoseOptions(
-        "monte_carlo",
-        None,
-        kept,
-        dtype,
-        threads,
-        realization=bool(options.realization),
-        emissions=options.emissions,
-        hits=bool(options.hits),
-    )
-    require_dose_memory(cells, needs)
     scene = _scene(cells, membrane_thickness_nm, require_density(density_g_per_cm3))
-    return Run(scene, options, kept, random_root(options.rng), threads)
+    return Run(scene, options, kept, random_root(options.rng), resolve_threads(n_threads))
 
 
 def population_dose(
@@ -384,17 +370,14 @@ def population_dose(
         membrane_thickness_nm=membrane_thickness_nm,
         density_g_per_cm3=density_g_per_cm3,
         n_threads=n_threads,
-        dtype=dtype,
     )
     sources = agents_of(cells)
     results: list[dict[str, Any]] = []
     stated: dict[str, dict[str, float]] = {}
-    for row, source in enumerate(sources):
+    for row, source in enumerate(reported(sources, progress, "nuclides")):
         first = sum(int(result["n_histories"]) for result in results)
         result, stated[source.label] = run.transport(row, source, first)
         results.append(result)
-        if progress is not None:
-            progress(len(results), len(sources), "nuclides")
     energy = np.stack([run.with_all_emissions(result, "energy_keV") for result in results])
     to_gray = GRAY_NG_PER_KEV / run.mass_ng()
     variables: dict[str, xr.Variable] = {}

@@ -235,6 +235,22 @@ def absorbed_dose(
         hits=hits,
         rng=rng,
     )
+    sums = summation_options(method, summation, rtol)
+    needs = DoseOptions(
+        method=method,
+        physics=physics,
+        kept=kept,
+        dtype=dtype,
+        n_threads=resolve_threads(n_threads),
+        membrane_thickness_nm=membrane_thickness_nm,
+        density_g_per_cm3=density_g_per_cm3,
+        summation=summation,
+        rtol=rtol,
+        realization=realization,
+        emissions=emissions,
+        hits=hits,
+    )
+    require_dose_memory(cells, needs)
     by_method = transported_dose if method == "monte_carlo" else _by_kernel
     result = by_method(
         cells,
@@ -246,7 +262,7 @@ def absorbed_dose(
         dtype=dtype,
         n_threads=n_threads,
         progress=progress,
-        **summation_options(method, summation, rtol),
+        **sums,
     )
     return with_result(cells, result) if merge else result
 
@@ -273,34 +289,24 @@ def _by_kernel(
     threads = resolve_threads(n_threads)
     membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
     density = require_density(density_g_per_cm3)
-    needs = DoseOptions(
-        "kernel",
-        model_name,
-        kept,
-        dtype,
-        threads,
-        membrane_um * NM_PER_UM,
-        density,
-        summation,
-        rtol,
-    )
-    require_dose_memory(cells, needs, rows)
     shapes = cell_shapes(cells)
     targets = TARGETS if "target" in kept else ("nucleus",)
-    dose_of = functools.partial(
-        _agent_dose,
-        cells,
-        shapes=shapes,
-        targets=targets,
-        physics=model_name,
-        membrane_um=membrane_um,
-        density=density,
-        kept=kept,
-        summation=summation,
-        rtol=rtol,
-        n_threads=threads,
-    )
-    agents = list(reported(map(dose_of, rows), len(rows), progress, "nuclides"))
+    agents = [
+        _agent_dose(
+            cells,
+            row,
+            shapes=shapes,
+            targets=targets,
+            physics=model_name,
+            membrane_um=membrane_um,
+            density=density,
+            kept=kept,
+            summation=summation,
+            rtol=rtol,
+            n_threads=threads,
+        )
+        for row in reported(rows, progress, "nuclides")
+    ]
     for model in {agent.model.nuclide: agent.model for agent in agents}.values():
         warn_of_electrons(model)
     warn_of_class_spread(shapes.class_spread)

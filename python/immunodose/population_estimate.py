@@ -191,9 +191,7 @@ def _population(cells: xr.Dataset, agents: Sequence[Agent], options: DoseOptions
     )
 
 
-def require_dose_memory(
-    cells: xr.Dataset, options: DoseOptions, agents: Sequence[Agent] | None = None
-) -> None:
+def require_dose_memory(cells: xr.Dataset, options: DoseOptions) -> None:
     """Raise ResourceError if a dose does not fit into memory, with the options that fit.
 
     Loads nothing and plans nothing where even the largest imaginable need would fit.
@@ -205,7 +203,8 @@ def require_dose_memory(
     most = most_bytes(n_cells, columns)
     if free_MB is None or most <= free_MB * _BYTES_PER_MB:
         return
-    scene = Scene.of(cells, agents_of(cells) if agents is None else agents, options)
+    check(cells)
+    scene = Scene.of(cells, agents_of(cells), options)
     needed_MB = scene.memory(options).peak / _BYTES_PER_MB
     if needed_MB <= free_MB:
         return
@@ -278,8 +277,8 @@ def dose_needs(cells: xr.Dataset, arguments: Mapping[str, Any]) -> dict[str, flo
         "memory: libraries and tables (MB)": LIBRARIES_MB,
         "memory: input (MB)": input_MB,
         "memory: output (MB)": memory.output / _BYTES_PER_MB,
-        "memory: working (MB)": (memory.peak - memory.output - memory.grids) / _BYTES_PER_MB,
-        "memory: grids (MB)": memory.grids / _BYTES_PER_MB,
+        "memory: working (MB)": (memory.peak - memory.output) / _BYTES_PER_MB,
+        "memory: meshes (MB)": memory.grids / _BYTES_PER_MB,
         "file (MB)": file_MB + (input_MB if arguments["merge"] else 0.0),
         "time (s)": seconds.wall,
         "time, within a factor of": seconds.factor,

@@ -24,6 +24,7 @@ _DENSE_BINS_PER_POINT = 4.0  # of a grid of points, grid_index.cpp
 _POINTS_PER_BIN = 8.0  # neighbor_sum.cpp
 # Stacks and heaps of threads, buffers of a fixed size: measured.
 _FIXED_BYTES = 2.5e6
+_KEPT_BY_ALLOCATOR = 0.5
 # Tables of twelve shape classes with all columns, and a mesh of a million nodes.
 _MOST_TABLE_BYTES = 4e8
 
@@ -121,8 +122,9 @@ def kernel_memory(of: Population, columns: Columns, sweeps: Sequence[Sequence[Sw
                 total = before + n * (core + hits) + work + grids
                 moments.append(Memory(output, total, grids))
                 lists = max(lists, work)
-        # What the lists of the sweeps took may stay with the allocator.
-        moments.append(Memory(output, before + n * (core + hits + labeled) + lists))
+        # Some of what the lists of the sweeps took stays with the allocator.
+        kept = _KEPT_BY_ALLOCATOR * lists
+        moments.append(Memory(output, before + n * (core + hits + labeled) + kept))
     most = max(moments, key=lambda moment: moment.peak)
     return Memory(float(output), float(most.peak + _FIXED_BYTES), float(most.grids))
 

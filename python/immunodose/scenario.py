@@ -255,8 +255,9 @@ def estimate(subject: Scenario | xr.Dataset, **options: Any) -> dict[str, float]
 
         Of a population: numbers of cells, of pairs that are summed and of decays transported;
         memory in MB at its peak, and what it consists of: libraries and tables of a fresh process,
-        the cells, the result, working arrays, meshes; the largest size of the file in MB; time in
-        s on idle CPUs (tables warm), and the factor within which it is known.
+        the cells, the result, working arrays; how much of it meshes take before the result is
+        complete; the largest size of the file in MB; time in s on idle CPUs (tables warm), and the
+        factor within which it is known.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from immunodose.errors import InputError, ResourceError
@@ -83,11 +83,9 @@ def resolve_threads(n_threads: int | None) -> int:
     return n_threads
 
 
-def reported(
-    items: Iterable[_Item], total: int, progress: Progress | None, text: str
-) -> Iterator[_Item]:
-    """Yield items that take long to make, and report each when it is there."""
+def reported(items: Sequence[_Item], progress: Progress | None, text: str) -> Iterator[_Item]:
+    """Yield items whose work takes long, and report each when the next is asked for."""
     for done, item in enumerate(items, start=1):
-        if progress is not None:
-            progress(done, total, text)
         yield item
+        if progress is not None:
+            progress(done, len(items), text)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,33 +39,47 @@ def status_MB(name):
     with open("/proc/self/status", encoding="ascii") as file:
         return next(int(line.split()[1]) * 1024e-6 for line in file if line.startswith(name))
 
+spectrum = imd.emissions_from_csv(sys.argv[1])
+
 def scene(n):
     return imd.label(imd.cells.lattice(shape=(n, n, n), spacing_um=10.2, cell_radius_um=5.0,
-                                       nucleus_radius_um=4.0), "Lu-177", decays_per_cell=1.0)
+                                       nucleus_radius_um=4.0), spectrum, decays_per_cell=1.0)
+
+def peak(cells, options):
+    before = status_MB("VmRSS:")
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # the peak starts at what is held now
+    dose = imd.absorbed_dose(cells, **options)
+    added = status_MB("VmHWM:") - before
+    return [added, imd.estimate(cells, **options), dose["absorbed_dose"].nbytes * 1e-6]
 
 options = {"physics": "mird", "n_threads": 1}
 imd.absorbed_dose(scene(10), **options)
-cells = scene(44)
-needs = imd.estimate(cells, **options)
-before = status_MB("VmRSS:")
-with open("/proc/self/clear_refs", "w") as file:
-    file.write("5")  # the peak starts at what is held now
-dose = imd.absorbed_dose(cells, **options)
-added = status_MB("VmHWM:") - before
-print(json.dumps([added, needs, dose["absorbed_dose"].nbytes * 1e-6]))
+cells = scene(34)
+print(json.dumps([peak(cells, {**options, "summation": how}) for how in ("cell_list", "auto")]))
 """
 
 
 @pytest.mark.skipif(not LINUX, reason="reads /proc")
-def test_memory_is_an_upper_bound_within_a_factor() -> None:
-    done = subprocess.run([sys.executable, "-c", PEAK], capture_output=True, text=True, check=True)
-    added_MB, needs, output_MB = json.loads(done.stdout)
-    fixed = needs["memory: libraries and tables (MB)"] + needs["memory: input (MB)"]
-    expected_MB = needs["memory (MB)"] - fixed
-    assert added_MB <= expected_MB <= 1.5 * added_MB
-    assert needs["memory: output (MB)"] == pytest.approx(output_MB, rel=0.01)
-    parts = sum(needs[f"memory: {part} (MB)"] for part in ("output", "working", "grids"))
-    assert expected_MB == pytest.approx(parts)
+def test_memory_is_an_upper_bound_within_a_factor(tmp_path: Path) -> None:
+    spectrum = tmp_path / "beta.csv"
+    spectrum.write_text("energy_keV,yield_per_decay,emission\n130,1,beta\n60,0.1,auger_ce\n")
+    # Freed memory goes back at once, so that the peak is what was held together.
+    returned = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+    command = [sys.executable, "-c", PEAK, str(spectrum)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, **returned}
+    )
+    # The core may take a finer mesh than the first, which is allowed for.
+    for (added_MB, needs, output_MB), factor in zip(
+        json.loads(done.stdout), (1.5, 2.0), strict=True
+    ):
+        fixed = needs["memory: libraries and tables (MB)"] + needs["memory: input (MB)"]
+        expected_MB = needs["memory (MB)"] - fixed
+        assert added_MB <= expected_MB <= factor * added_MB
+        assert needs["memory: output (MB)"] == pytest.approx(output_MB, rel=0.01)
+        parts = needs["memory: output (MB)"] + needs["memory: working (MB)"]
+        assert expected_MB == pytest.approx(parts)
 
 
 @pytest.mark.parametrize("split", [(), ("target", "emission", "origin")])
@@ -80,20 +95,26 @@ def test_the_plan_is_what_the_core_does(
     edge = (n_side - 1) * 10.2
     kernels = physics_model(nuclide, physics="mird").kernels
     hits = "emission" in split and "alpha" in kernels
-    plan = plan_sweeps(
-        Extent(n_side**3, (edge, edge, edge), 5.0, 5.0),
-        kernels,
-        summation=summation,
-        rtol=1e-3,
-        split_emission="emission" in split,
-        alpha_reach_um=kernels["alpha"].reach_um if hits else None,
-    )
-    assert [[s.emissions, s.summation] for s in plan] == [
-        [sweep["emissions"], sweep["summation"]] for sweep in done
+    plans = [
+        plan_sweeps(
+            Extent(n_side**3, (edge, edge, edge), 5.0, 5.0),
+            kernels,
+            summation=summation,
+            rtol=1e-3,
+            split_emission="emission" in split,
+            alpha_reach_um=kernels["alpha"].reach_um if hits else None,
+            attempt=attempt,
+        )
+        for attempt in range(3)
     ]
-    for sweep, own in zip(done, plan, strict=True):
-        spacing_um = own.mesh.spacing_um if own.mesh else 0.0
-        assert sweep["mesh_spacing_um"] == pytest.approx(spacing_um)
+    assert [(s.emissions, s.summation) for s in plans[0]] == [
+        (sweep["emissions"], sweep["summation"]) for sweep in done
+    ]
+    for number, sweep in enumerate(done):
+        meshes = [plan[number].mesh for plan in plans]
+        allowed = [0.0 if mesh is None else mesh.spacing_um for mesh in meshes]
+        # A finer mesh follows where the first errs too much.
+        assert np.isclose(sweep["mesh_spacing_um"], allowed, rtol=1e-9).any()
 
 
 def test_cells_far_apart_need_no_grid_between_them() -> None:
@@ -107,7 +128,7 @@ def test_cells_far_apart_need_no_grid_between_them() -> None:
     )
     far = imd.label(far, "Lu-177", decays_per_cell=1.0)
     needs = imd.estimate(far, physics="mird", split=("origin",))
-    assert needs["memory: grids (MB)"] == 0.0
+    assert needs["memory: meshes (MB)"] == 0.0
     assert needs["memory: working (MB)"] < 10.0
     one = imd.absorbed_dose(near, physics="mird", split=("origin",))["absorbed_dose"]
     two = imd.absorbed_dose(far, physics="mird", split=("origin",))
@@ -123,7 +144,7 @@ def test_cells_far_apart_need_no_grid_between_them() -> None:
         ({}, 6.0, r"needs about [\d.]+ MB of memory, 6 MB are .* These fit: split="),
         ({}, 1.0, r"No other split or dtype fits: give at most about \d+ cells"),
         ({"split": ()}, 1.0, r"No other split or dtype fits"),
-        ({"method": "monte_carlo", "n_histories": 64}, 10.0, r"These fit: .*split=\(\) "),
+        ({"method": "monte_carlo", "n_histories": 64}, 10.0, r"These fit: split=\(\), hits=False"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_fits(
