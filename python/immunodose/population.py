@@ -23,16 +23,8 @@ from immunodose.physics import (
     require_physics,
     warn_of_electrons,
 )
-from immunodose.population_estimate import METHODS, DoseOptions, require_dose_memory
-from immunodose.population_inputs import (
-    DTYPES,
-    Agent,
-    agents_of,
-    check_choice,
-    check_split,
-    require_concentric,
-    with_result,
-)
+from immunodose.population_estimate import DoseOptions, require_dose_memory
+from immunodose.population_inputs import Agent, agents_of, require_concentric, with_result
 from immunodose.population_options import MonteCarloOptions
 from immunodose.population_shapes import CellShapes, cell_shapes, warn_of_class_spread
 from immunodose.population_sums import (
@@ -218,10 +210,7 @@ def absorbed_dose(
     >>> dose["absorbed_dose"].sel(cell=0).values.round(4)
     array([0.0175, 0.0041])
     """
-    check_choice("method", method, METHODS)
-    check_choice("dtype", dtype, DTYPES)
-    check_choice("summation", summation, SUMMATIONS)
-    kept = check_split(split)
+    needs = DoseOptions.of(locals())  # checks the arguments of all methods
     options = MonteCarloOptions(
         realization=realization,
         n_histories=n_histories,
@@ -235,34 +224,19 @@ def absorbed_dose(
         hits=hits,
         rng=rng,
     )
-    sums = summation_options(method, summation, rtol)
-    needs = DoseOptions(
-        method=method,
-        physics=physics,
-        kept=kept,
-        dtype=dtype,
-        n_threads=resolve_threads(n_threads),
-        membrane_thickness_nm=membrane_thickness_nm,
-        density_g_per_cm3=density_g_per_cm3,
-        summation=summation,
-        rtol=rtol,
-        realization=realization,
-        emissions=emissions,
-        hits=hits,
-    )
     require_dose_memory(cells, needs)
     by_method = transported_dose if method == "monte_carlo" else _by_kernel
     result = by_method(
         cells,
         options,
         physics=physics,
-        kept=kept,
+        kept=needs.kept,
         membrane_thickness_nm=membrane_thickness_nm,
         density_g_per_cm3=density_g_per_cm3,
         dtype=dtype,
         n_threads=n_threads,
         progress=progress,
-        **sums,
+        **summation_options(method, summation, rtol),
     )
     return with_result(cells, result) if merge else result
 

@@ -197,8 +197,8 @@ def require_dose_memory(cells: xr.Dataset, options: DoseOptions) -> None:
     Loads nothing and plans nothing where even the largest imaginable need would fit.
     """
     free_MB = available_memory_MB()
-    n_cells = int(cells.sizes.get("cell", 0))
-    n_agents = int(cells.sizes.get("nuclide", 1))
+    sizes: Mapping[Any, int] = getattr(cells, "sizes", {})  # what is no population fails later
+    n_cells, n_agents = sizes.get("cell", 0), sizes.get("nuclide", 1)
     columns = Columns(options.kept, options.dtype, n_agents, len(TARGETS), EMISSIONS, True)
     most = most_bytes(n_cells, columns)
     if free_MB is None or most <= free_MB * _BYTES_PER_MB:

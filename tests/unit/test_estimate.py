@@ -39,9 +39,7 @@ def status_MB(name):
     with open("/proc/self/status", encoding="ascii") as file:
         return next(int(line.split()[1]) * 1024e-6 for line in file if line.startswith(name))
 
-spectrum = imd.emissions_from_csv(sys.argv[1])
-
-def scene(n):
+def scene(n, spectrum):
     return imd.label(imd.cells.lattice(shape=(n, n, n), spacing_um=10.2, cell_radius_um=5.0,
                                        nucleus_radius_um=4.0), spectrum, decays_per_cell=1.0)
 
@@ -54,19 +52,21 @@ def peak(cells, options):
     return [added, imd.estimate(cells, **options), dose["absorbed_dose"].nbytes * 1e-6]
 
 options = {"physics": "mird", "n_threads": 1}
-imd.absorbed_dose(scene(10), **options)
-cells = scene(34)
-print(json.dumps([peak(cells, {**options, "summation": how}) for how in ("cell_list", "auto")]))
+spectra = [imd.emissions_from_csv(file) for file in sys.argv[1:]]
+for spectrum in spectra:
+    imd.absorbed_dose(scene(10, spectrum), **options)
+print(json.dumps([peak(scene(34, spectrum), options) for spectrum in spectra]))
 """
 
 
 @pytest.mark.skipif(not LINUX, reason="reads /proc")
 def test_memory_is_an_upper_bound_within_a_factor(tmp_path: Path) -> None:
-    spectrum = tmp_path / "beta.csv"
-    spectrum.write_text("energy_keV,yield_per_decay,emission\n130,1,beta\n60,0.1,auger_ce\n")
+    files = [tmp_path / name for name in ("near.csv", "far.csv")]
+    for file, energy_keV in zip(files, (20, 130), strict=True):  # cell list; mesh
+        file.write_text(f"energy_keV,yield_per_decay,emission\n{energy_keV},1,auger_ce\n")
     # Freed memory goes back at once, so that the peak is what was held together.
     returned = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    command = [sys.executable, "-c", PEAK, str(spectrum)]
+    command = [sys.executable, "-c", PEAK, *map(str, files)]
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env={**os.environ, **returned}
     )
