@@ -29,7 +29,6 @@ from immunodose.population_options import MonteCarloOptions
 from immunodose.population_shapes import CellShapes, cell_shapes, warn_of_class_spread
 from immunodose.population_sums import (
     DEFAULT_RTOL,
-    SUMMATIONS,
     sum_over_cells,
     summation_attr,
     summation_options,
