@@ -13,7 +13,7 @@ from immunodose.cells import check
 from immunodose.data.nuclides import emissions as emissions_of
 from immunodose.errors import ResourceError
 from immunodose.memory import available_memory_MB
-from immunodose.physics import PhysicsModel, physics_model
+from immunodose.physics import PhysicsModel, physics_model, require_physics
 from immunodose.population_inputs import DTYPES, Agent, agents_of, check_choice, check_split
 from immunodose.population_memory import (
     Columns,
@@ -77,8 +77,8 @@ class DoseOptions:
 
     @property
     def model(self) -> Physics:
-        """Physics of method "kernel"."""
-        return self.physics or "kernel"
+        """Physics of method "kernel"; raises InputError for another."""
+        return require_physics(self.physics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class Scene:
 
     def columns(self, options: DoseOptions) -> Columns:
         """Return the columns of the result."""
-        no_membrane = options.model == "mird" or options.membrane_thickness_nm == 0.0
+        no_membrane = options.physics == "mird" or options.membrane_thickness_nm == 0.0
         massless = options.method == "kernel" and no_membrane
         most: tuple[str, ...] = max(self.classes, key=len, default=())
         alphas = any("alpha" in names for names in self.classes)

@@ -262,7 +262,8 @@ def estimate(subject: Scenario | xr.Dataset, **options: Any) -> dict[str, float]
     Raises
     ------
     InputError
-        For an unknown option, or what `absorbed_dose` refuses before it starts.
+        For unlabeled cells, an unknown option, or a wrong method, physics, split, dtype, summation
+        or rtol.
 
     Notes
     -----
