@@ -267,7 +267,7 @@ def estimate(subject: Scenario | xr.Dataset, **options: Any) -> dict[str, float]
 
     Notes
     -----
-    The memory of a population is an upper bound, at most 1.5 times what was measured
+    The memory of a population is an upper bound, at most 1.5 times what processes took
     (docs/theory/population.md, section 6). Its time comes from rates of one machine, scaled by a
     probe of some milliseconds.
 
