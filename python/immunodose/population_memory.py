@@ -172,7 +172,7 @@ def _sweep_bytes(
 
 def _table_bytes(of: Population, width: int, shortest_um: float, longest_um: float) -> float:
     lanes = width if width <= 1 else -(-width // 4) * 4
-    octaves = 2.0 * np.log2(max(longest_um, shortest_um) / shortest_um)
+    octaves = 2.0 * float(np.log2(max(longest_um, shortest_um) / shortest_um))
     rows = _CELLS_PER_OCTAVE * octaves + 3.0
     tables = of.n_classes**2 * of.n_compartments
     # In double precision while a thread fills one of them.
