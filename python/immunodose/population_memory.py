@@ -18,7 +18,7 @@ _SUMS, _SUMS_WITH_HITS = 6, 13  # of a tally per cell and class, region_tally.hp
 # Arrays (cell, target, class) of one agent: hits, LET and energy, and of a mean their variances
 # and covariance (hit_moments.hpp).
 _HITS_OF_REALIZATION, _HITS_OF_MEAN = 3, 7
-_HIT_TABLES, _MEAN_TABLES = 4.5, 9.5  # with all emissions, while LET and errors are made
+_HIT_TABLES, _MEAN_TABLES = 4.5, 10.0  # with all emissions, while LET and errors are made
 _CELLS_PER_OCTAVE = 128  # of a table over squared distance, square_grid.hpp
 _DENSE_BINS_PER_POINT = 4.0  # of a grid of points, grid_index.cpp
 _POINTS_PER_BIN = 8.0  # neighbor_sum.cpp
