@@ -87,6 +87,9 @@ validation-long: $(PACKAGE)
 	$(BIN)/python scripts/make_validation.py
 
 bench: $(PACKAGE)
+	$(BIN)/python -m pip install --quiet --group bench
+	mkdir -p build
+	$(BIN)/python -m pytest bench/test_speed.py --benchmark-json=build/benchmark.json
 	$(BIN)/python bench/bench_dose.py
 	$(BIN)/python bench/bench_transport.py
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from immunodose.schema import SCHEMA_VERSION, VARIABLES
+from immunodose.schema import SCHEMA_VERSION, VARIABLES, Variable
 
 HEADER = f"""# Variables
 
@@ -18,10 +18,17 @@ A variable has the listed dims or some of them, in this order; `1` means dimensi
 """
 
 
+def units(variable: Variable) -> str:
+    """Return the units as the page shows them."""
+    if variable.units_per_cell is None:
+        return variable.units
+    return f"{variable.units} ({variable.units_per_cell} with dim cell)"
+
+
 def page() -> str:
     """Return the page as text."""
     rows = (
-        f"| `{name}` | {variable.units} | {', '.join(variable.dims)} | {variable.long_name} |\n"
+        f"| `{name}` | {units(variable)} | {', '.join(variable.dims)} | {variable.long_name} |\n"
         for name, variable in sorted(VARIABLES.items())
     )
     return HEADER + "".join(rows)

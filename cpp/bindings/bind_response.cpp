@@ -6,7 +6,10 @@
 
 namespace immunodose::bindings {
 
+void register_dose_in_time(py::module_& response);
+
 void register_response(py::module_& response) {
+  register_dose_in_time(response);
   response.def(
       "quadrature_from_moments",
       [](const DoubleArray& moments) {

@@ -24,6 +24,8 @@ _PUBLIC: dict[str, str] = {
     "label": "immunodose.source",
     "biokinetics": "immunodose.source_kinetics",
     "absorbed_dose": "immunodose.population",
+    "absorbed_dose_rate": "immunodose.dose_rate",
+    "lea_catcheside": "immunodose.response_protraction",
     "survival": "immunodose.response",
     "dsb_yields": "immunodose.dna_damage",
     "dsb_yield_per_gray": "immunodose.dna_damage",
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from immunodose.data.parameters import parameters as parameters
     from immunodose.dna_damage import dsb_yield_per_gray as dsb_yield_per_gray
     from immunodose.dna_damage import dsb_yields as dsb_yields
+    from immunodose.dose_rate import absorbed_dose_rate as absorbed_dose_rate
     from immunodose.hits import hit_statistics as hit_statistics
     from immunodose.immune import kill_probability as kill_probability
     from immunodose.immune import mhc1_expression as mhc1_expression
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from immunodose.physics import point_kernel as point_kernel
     from immunodose.population import absorbed_dose as absorbed_dose
     from immunodose.response import survival as survival
+    from immunodose.response_protraction import lea_catcheside as lea_catcheside
     from immunodose.scenario import Scenario as Scenario
     from immunodose.scenario import estimate as estimate
     from immunodose.scenario import run as run

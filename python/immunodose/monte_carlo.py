@@ -23,13 +23,17 @@ from immunodose.errors import InputError, ValidityWarning
 from immunodose.physics import require_density
 from immunodose.population_hits import hit_variables
 from immunodose.population_inputs import Agent, agents_of
-from immunodose.population_options import LOST_DAUGHTERS, MonteCarloOptions
+from immunodose.population_options import (
+    DEFAULT_HISTORIES_PER_BATCH,
+    LOST_DAUGHTERS,
+    MonteCarloOptions,
+)
 from immunodose.provenance import base_attrs
 from immunodose.rng import random_root
 from immunodose.schema import data_array
-from immunodose.threads import resolve_threads
+from immunodose.threads import reported, resolve_threads
 from immunodose.transport import effective_membrane_um
-from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray
+from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray, Progress
 from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3
 
 if TYPE_CHECKING:
@@ -43,7 +47,6 @@ _TOLERATED_ABOVE = 1e-3
 FATES = ("emitted", "cells", "medium", "escaped", "left", "not_transported")
 # A further row of the core's account, part of `cells` and `medium`.
 _BELOW_CUTOFF = len(FATES)
-DEFAULT_HISTORIES_PER_BATCH = 3200
 # Water around the cells in which photons are followed: of those above 50 keV fewer than 3 %
 # interact in it.
 PHOTON_MARGIN_UM = 1000.0
@@ -350,6 +353,7 @@ def population_dose(
     density_g_per_cm3: float,
     dtype: str,
     n_threads: int | None,
+    progress: Progress | None,
 ) -> xr.Dataset:
     """Transport the decays of a population; see `immunodose.absorbed_dose`."""
     import xarray as xr
@@ -370,7 +374,7 @@ def population_dose(
     sources = agents_of(cells)
     results: list[dict[str, Any]] = []
     stated: dict[str, dict[str, float]] = {}
-    for row, source in enumerate(sources):
+    for row, source in enumerate(reported(sources, progress, "nuclides")):
         first = sum(int(result["n_histories"]) for result in results)
         result, stated[source.label] = run.transport(row, source, first)
         results.append(result)

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from immunodose import _core
-from immunodose.cells.checks import checked_cells, nucleus_offset_um
+from immunodose.cells.checks import checked_cells
 from immunodose.emission_kernels import ELECTRON_CUTOFF_KEV
-from immunodose.errors import InputError
 from immunodose.hits import alpha_chain
-from immunodose.mesh import MeshConvolver
 from immunodose.monte_carlo import population_dose as transported_dose
 from immunodose.physics import (
     PhysicsModel,
@@ -25,19 +23,13 @@ from immunodose.physics import (
     require_physics,
     warn_of_electrons,
 )
-from immunodose.population_inputs import (
-    DTYPES,
-    Agent,
-    agents_of,
-    check_choice,
-    check_split,
-)
+from immunodose.population_estimate import DoseOptions, require_dose_memory
+from immunodose.population_inputs import Agent, agents_of, require_concentric, with_result
 from immunodose.population_options import MonteCarloOptions
 from immunodose.population_shapes import CellShapes, cell_shapes, warn_of_class_spread
 from immunodose.population_sums import (
     DEFAULT_RTOL,
-    SUMMATIONS,
-    TABLE_CACHE,
+    sum_over_cells,
     summation_attr,
     summation_options,
     warn_of_mesh_error,
@@ -45,7 +37,7 @@ from immunodose.population_sums import (
 from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike
 from immunodose.schema import data_array
-from immunodose.threads import resolve_threads
+from immunodose.threads import reported, resolve_threads
 from immunodose.transport import effective_membrane_um
 from immunodose.typing import (
     EMISSIONS,
@@ -53,13 +45,13 @@ from immunodose.typing import (
     TARGETS,
     FloatArray,
     Physics,
+    Progress,
 )
 from immunodose.units import NM_PER_UM
 
 if TYPE_CHECKING:
     import xarray as xr
 
-METHODS = ("kernel", "monte_carlo")
 N_MOMENTS = 6
 
 
@@ -84,6 +76,7 @@ def absorbed_dose(
     dtype: str = "float64",
     n_threads: int | None = None,
     merge: bool = True,
+    progress: Progress | None = None,
     realization: bool = False,
     n_histories: int | None = None,
     n_batches: int = 32,
@@ -132,6 +125,8 @@ def absorbed_dose(
         bit.
     merge
         Whether the variables of `cells` are kept in the result.
+    progress
+        Called with done, total and a text after each nuclide. Ctrl-C stops the call meanwhile.
     realization
         True transports the actual decays, a Poisson number in each compartment of each cell;
         False estimates the mean from `n_histories`.
@@ -190,7 +185,8 @@ def absorbed_dose(
     GeometryError
         For overlapping cells, a nucleus larger than its cell, or one that leaves it.
     ResourceError
-        For more threads than this process may use.
+        For more threads than this process may use, or more memory (by `immunodose.estimate`):
+        the message lists the options that fit.
 
     Notes
     -----
@@ -213,10 +209,7 @@ def absorbed_dose(
     >>> dose["absorbed_dose"].sel(cell=0).values.round(4)
     array([0.0175, 0.0041])
     """
-    check_choice("method", method, METHODS)
-    check_choice("dtype", dtype, DTYPES)
-    check_choice("summation", summation, SUMMATIONS)
-    kept = check_split(split)
+    needs = DoseOptions.of(locals())  # checks the arguments of all methods
     options = MonteCarloOptions(
         realization=realization,
         n_histories=n_histories,
@@ -230,29 +223,21 @@ def absorbed_dose(
         hits=hits,
         rng=rng,
     )
+    require_dose_memory(cells, needs)
     by_method = transported_dose if method == "monte_carlo" else _by_kernel
     result = by_method(
         cells,
         options,
         physics=physics,
-        kept=kept,
+        kept=needs.kept,
         membrane_thickness_nm=membrane_thickness_nm,
         density_g_per_cm3=density_g_per_cm3,
         dtype=dtype,
         n_threads=n_threads,
+        progress=progress,
         **summation_options(method, summation, rtol),
     )
-    return _merged(cells, result) if merge else result
-
-
-def _merged(cells: xr.Dataset, result: xr.Dataset) -> xr.Dataset:
-    """Return the cells with the variables of the result beside their own."""
-    merged = cells.drop_vars([name for name in result.data_vars if name in cells]).assign(
-        result.data_vars
-    )
-    merged = merged.assign_coords(result.coords)
-    merged.attrs = {**cells.attrs, **result.attrs}
-    return merged
+    return with_result(cells, result) if merge else result
 
 
 def _by_kernel(
@@ -265,13 +250,14 @@ def _by_kernel(
     density_g_per_cm3: float,
     dtype: str,
     n_threads: int | None,
+    progress: Progress | None,
     summation: str,
     rtol: float,
 ) -> xr.Dataset:
     options.require_default("kernel")
     model_name = require_physics(physics)
     sorted_cells = checked_cells(cells, allow_unusual=True)
-    _require_concentric(cells)
+    require_concentric(cells)
     rows = agents_of(cells)
     threads = resolve_threads(n_threads)
     membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
@@ -293,13 +279,13 @@ def _by_kernel(
             rtol=rtol,
             n_threads=threads,
         )
-        for row in rows
+        for row in reported(rows, progress, "nuclides")
     ]
     for model in {agent.model.nuclide: agent.model for agent in agents}.values():
         warn_of_electrons(model)
     class_spread = shapes.class_spread
     warn_of_class_spread(class_spread)
-    sweeps = [(agent.model, agent.report) for agent in agents]
+    sweeps = [(agent.model.nuclide, list(agent.model.kernels), agent.report) for agent in agents]
     warn_of_mesh_error(sweeps, rtol)
     result = _dose_dataset(cells, agents, kept, targets, dtype)
     result.attrs = _attrs(
@@ -315,18 +301,6 @@ def _by_kernel(
         simd=_core.transport.simd_level(),
     )
     return result
-
-
-def _require_concentric(cells: xr.Dataset) -> None:
-    offset = nucleus_offset_um(cells)
-    if offset is None:
-        return
-    shifted = np.flatnonzero(offset.any(axis=1))
-    raise InputError(
-        f"nucleus_offset_x, _y, _z shift {shifted.size} nuclei (first: cell {shifted[0]}), but "
-        "method='kernel' has nuclei in the center of their cells. Give method='monte_carlo', or "
-        "drop the three variables."
-    )
 
 
 def _agent_dose(
@@ -349,29 +323,21 @@ def _agent_dose(
         row.nuclide, physics=physics, retention=row.retention, density_g_per_cm3=density
     )
     scored = [name for name in targets if not (name == "membrane" and membrane_um == 0.0)]
-    dose, hits, report = _core.transport.population_dose(
-        x_um=cells["x"].values.astype(np.float64, copy=False),
-        y_um=cells["y"].values.astype(np.float64, copy=False),
-        z_um=cells["z"].values.astype(np.float64, copy=False),
-        shape_um=shapes.shape_um,
-        shape_of=shapes.shape_of,
-        shape_class_um=shapes.class_um,
-        class_of=shapes.class_of,
-        time_integrated_activity=row.activity,
-        medium_concentration=row.medium_per_um3,
-        membrane_thickness_um=membrane_um,
-        density_g_per_cm3=density,
-        kernels=[(kernel.edge_um, kernel.energy_keV) for kernel in model.kernels.values()],
-        targets=[TARGETS.index(name) for name in scored],
+    dose, hits, report = sum_over_cells(
+        cells,
+        row,
+        list(model.kernels.values()),
+        shapes=shapes,
+        targets=scored,
+        membrane_um=membrane_um,
+        density=density,
         alpha_chain=alpha_chain(row.nuclide, retention=row.retention)
         if "emission" in kept
         else None,
         split_emission_origin=("emission" in kept, "origin" in kept),
-        summation=SUMMATIONS.index(summation),
+        summation=summation,
         rtol=rtol,
-        convolver=MeshConvolver(n_threads),
         sorted_cells=sorted_cells,
-        table_cache=TABLE_CACHE,
         n_threads=n_threads,
     )
     return _AgentDose(

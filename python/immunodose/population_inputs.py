@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from immunodose.cells.checks import nucleus_offset_um
 from immunodose.errors import InputError, did_you_mean
 from immunodose.source import nuclide_name, stored_emissions
 from immunodose.typing import SOURCES, FloatArray
@@ -114,3 +115,33 @@ def _medium(cells: xr.Dataset, row: int) -> float:
     if not np.isfinite(value) or value < 0.0:
         raise InputError(f"{name}[nuclide={row}] = {value} (allowed: finite, >= 0 Bq s um-3).")
     return value
+
+
+def require_concentric(cells: xr.Dataset) -> None:
+    """Raise InputError if nuclei are not in the center of their cells."""
+    offset = nucleus_offset_um(cells)
+    if offset is None:
+        return
+    shifted = np.flatnonzero(offset.any(axis=1))
+    raise InputError(
+        f"nucleus_offset_x, _y, _z shift {shifted.size} nuclei (first: cell {shifted[0]}), but "
+        "method='kernel' has nuclei in the center of their cells. Give method='monte_carlo', or "
+        "drop the three variables."
+    )
+
+
+def with_result(cells: xr.Dataset, result: xr.Dataset) -> xr.Dataset:
+    """Return the cells with the variables of the result beside their own."""
+    kept = cells.drop_vars([name for name in result.data_vars if name in cells])
+    if "time" in result.dims and "time" in kept.dims and not result["time"].equals(kept["time"]):
+        raise InputError(
+            "time_h differs from the times that the cells already have. Use the same times, or "
+            "merge=False."
+        )
+    if "time" in kept.coords and "time" not in kept.dims:
+        kept = kept.drop_vars("time")
+    if "component" in result.dims and "component" in kept.coords:
+        kept = kept.drop_vars("component")
+    merged = kept.assign_coords(result.coords).assign(result.data_vars)
+    merged.attrs = {**cells.attrs, **result.attrs}
+    return merged

@@ -18,6 +18,7 @@ from immunodose.typing import EMISSIONS
 ELECTRON_MODES = ("condensed", "detailed")
 # The order of the core's LostDaughters.
 LOST_DAUGHTERS = ("leave", "cell", "medium")
+DEFAULT_HISTORIES_PER_BATCH = 3200
 
 # In the attributes of a result, what None stands for.
 _ALL = "all"

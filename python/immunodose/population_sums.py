@@ -6,11 +6,20 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from immunodose import _core
+from immunodose.emission_kernels import RadialKernel
 from immunodose.errors import InputError, ValidityWarning
-from immunodose.physics import PhysicsModel
+from immunodose.mesh import MeshConvolver
+from immunodose.population_inputs import Agent
+from immunodose.population_shapes import CellShapes
+from immunodose.typing import TARGETS, FloatArray
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 # In the order of the core's enum.
 SUMMATIONS = ("auto", "direct", "cell_list", "particle_mesh")
@@ -25,8 +34,57 @@ _REPORTED = ("reach_um", "mesh_spacing_um", "expected_error", "measured_error", 
 _MOST_CACHE_BYTES = 128 * 2**20
 TABLE_CACHE = _core.transport.TableCache(most_bytes=_MOST_CACHE_BYTES)
 
-# A model and what the core reports of each sweep over the cells.
-Sweeps = Sequence[tuple[PhysicsModel, Sequence[dict[str, Any]]]]
+# A nuclide, the emissions of its kernels, and what the core reports of each sweep over the cells.
+Sweeps = Sequence[tuple[str, Sequence[str], Sequence[dict[str, Any]]]]
+
+
+def sum_over_cells(
+    cells: xr.Dataset,
+    row: Agent,
+    kernels: Sequence[RadialKernel],
+    *,
+    shapes: CellShapes,
+    targets: Sequence[str],
+    membrane_um: float,
+    density: float,
+    alpha_chain: _core.transport.AlphaChain | None,
+    split_emission_origin: tuple[bool, bool],
+    summation: str,
+    rtol: float,
+    n_threads: int,
+    sorted_cells: _core.geometry.SortedCells | None = None,
+) -> tuple[FloatArray, FloatArray, list[dict[str, Any]]]:
+    """Return what the decays of a row give to every cell, with one kernel per kind of decay.
+
+    Returns
+    -------
+    tuple
+        Dose (cell, target, kernel, origin) [Gy], where kernels and origins that are not split have
+        length 1; alpha hits (cell, 7), empty without a chain; and a report per sweep.
+    """
+    return _core.transport.population_dose(
+        x_um=cells["x"].values.astype(np.float64, copy=False),
+        y_um=cells["y"].values.astype(np.float64, copy=False),
+        z_um=cells["z"].values.astype(np.float64, copy=False),
+        shape_um=shapes.shape_um,
+        shape_of=shapes.shape_of,
+        shape_class_um=shapes.class_um,
+        class_of=shapes.class_of,
+        time_integrated_activity=row.activity,
+        medium_concentration=row.medium_per_um3,
+        membrane_thickness_um=membrane_um,
+        density_g_per_cm3=density,
+        kernels=[(kernel.edge_um, kernel.energy_keV) for kernel in kernels],
+        targets=[TARGETS.index(name) for name in targets],
+        alpha_chain=alpha_chain,
+        split_emission_origin=split_emission_origin,
+        summation=SUMMATIONS.index(summation),
+        rtol=rtol,
+        convolver=MeshConvolver(n_threads),
+        sorted_cells=sorted_cells,
+        table_cache=TABLE_CACHE,
+        n_threads=n_threads,
+    )
 
 
 def cache_clear() -> None:
@@ -60,12 +118,12 @@ def summation_attr(sweeps: Sweeps) -> str:
     return json.dumps(
         [
             {
-                "nuclide": model.nuclide,
-                "emissions": [list(model.kernels)[k] for k in sweep["kernels"]],
+                "nuclide": nuclide,
+                "emissions": [emissions[k] for k in sweep["kernels"]],
                 "summation": SUMMATIONS[sweep["summation"]],
                 **{name: sweep[name] for name in _REPORTED},
             }
-            for model, report in sweeps
+            for nuclide, emissions, report in sweeps
             for sweep in report
         ]
     )
@@ -73,7 +131,9 @@ def summation_attr(sweeps: Sweeps) -> str:
 
 def warn_of_mesh_error(sweeps: Sweeps, rtol: float) -> None:
     """Warn where the error that was measured is larger than the one asked for."""
-    worst = max((sweep["measured_error"] for _, report in sweeps for sweep in report), default=0.0)
+    worst = max(
+        (sweep["measured_error"] for _, _, report in sweeps for sweep in report), default=0.0
+    )
     if worst > rtol:
         warnings.warn(
             f"the far field of some cells differs by {worst:.2g} (root mean square over mean) from "

@@ -14,21 +14,19 @@ from immunodose.data.parameters import ParameterSet
 from immunodose.errors import InputError
 from immunodose.provenance import base_attrs
 from immunodose.response_inputs import (
-    DoseHistory,
     ParametersByType,
     cell_types,
     check_values,
-    dose_history,
     merged,
     nucleus_dose,
     set_attrs,
     sets_by_type,
     warn,
 )
+from immunodose.response_protraction import DoseCourses, Repair, dose_courses
 from immunodose.schema import build
 from immunodose.threads import resolve_threads
 from immunodose.typing import FloatArray
-from immunodose.units import MINUTES_PER_DAY
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -50,58 +48,6 @@ class _Doses:
     moments: FloatArray | None
 
 
-def lea_catcheside_g(
-    rate_per_d: FloatArray | None,
-    share: FloatArray,
-    *,
-    repair_half_time_fast_min: float,
-    repair_half_time_slow_min: float,
-    repair_slow_fraction: float,
-) -> FloatArray:
-    """Return the Lea-Catcheside factor of each cell for exponential dose rates, infinite time.
-
-    Parameters
-    ----------
-    rate_per_d
-        Effective rate constant of each component (> 0, d-1); None for an acute dose.
-    share
-        Share of the dose that each component gives, (cell, component), rows sum to 1.
-    repair_half_time_fast_min, repair_half_time_slow_min
-        Half-times of repair (> 0, min).
-    repair_slow_fraction
-        Share of the slow repair, 0 to 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        G of each cell, in [0, 1].
-
-    Notes
-    -----
-    Eq. 2 and 3 of docs/theory/response.md; for one nuclide sum_c w_c lambda/(mu_c + lambda).
-
-    Examples
-    --------
-    >>> lea_catcheside_g(None, np.ones((1, 1)), repair_half_time_fast_min=30.0,
-    ...     repair_half_time_slow_min=120.0, repair_slow_fraction=0.5)
-    array([1.])
-    """
-    if rate_per_d is None:
-        return np.ones(share.shape[0])
-    rate = np.asarray(rate_per_d, dtype=np.float64)
-    pair = np.zeros((rate.size, rate.size))
-    phases = (
-        (1.0 - repair_slow_fraction, repair_half_time_fast_min),
-        (repair_slow_fraction, repair_half_time_slow_min),
-    )
-    for weight, half_time_min in phases:
-        mu = np.log(2.0) / (half_time_min / MINUTES_PER_DAY)
-        inverse = 1.0 / (rate + mu)
-        product = rate[:, None] * rate[None, :] / (rate[:, None] + rate[None, :])
-        pair += weight * product * (inverse[:, None] + inverse[None, :])
-    return np.asarray(np.einsum("ci,ij,cj->c", share, pair, share))
-
-
 def survival(
     ds: xr.Dataset,
     *,
@@ -117,13 +63,13 @@ def survival(
     ----------
     ds
         Dataset of `absorbed_dose` with dim `emission`; with `hit_decay_moment` the alphas act
-        per decay that hits, else by their mean dose. `activity_rate_constant` gives the dose
-        rate.
+        per decay that hits, else by their mean dose. The dose rate is that of
+        `absorbed_dose_component`, else of `activity_rate_constant`.
     parameters
         Name of a cell-line set, a Dataset of `parameters`, a ParameterSet, or a mapping from
         cell type to one of these; every `cell_type` that occurs needs one.
     dose_rate
-        `"acute"` takes G = 1 whatever the dose rate; None reads `activity_rate_constant`.
+        `"acute"` takes G = 1 whatever the dose rate; None reads it from `ds`.
     merge
         Whether to return `ds` with the new variables, or only these.
     n_threads
@@ -171,9 +117,9 @@ def survival(
     if dose_rate not in (None, "acute"):
         raise InputError(f"invalid dose_rate={dose_rate!r} (allowed: 'acute' or None).")
     doses = _read_doses(ds)
-    history = dose_history(ds)
+    courses = dose_courses(ds)
     if dose_rate == "acute":
-        history = DoseHistory(None, np.ones((doses.alpha.size, 1)))
+        courses = DoseCourses(None, np.ones((doses.alpha.size, 1)))
     sets = sets_by_type(ds, parameters, overrides)
     attrs: dict[str, Any] = {"warnings": ds.attrs.get("warnings", "[]")}
     names = ("log_survival", "bed", "eqd2", "rbe_weighted_dose", "outside_validity")
@@ -182,12 +128,12 @@ def survival(
     nodes = np.zeros(4, dtype=np.int64)
     for cell_type, item in sets.items():
         rows = np.flatnonzero(types == cell_type)
-        part = _of_one_type(item, doses, history, rows, resolve_threads(n_threads))
+        part = _of_one_type(item, doses, courses, rows, resolve_threads(n_threads))
         nodes += part.pop("nodes").astype(np.int64)
         for name, values in part.items():
             columns[name][rows] = values
-    _warn_of_limits(attrs, sets, doses, columns["outside_validity"], history, dose_rate)
-    attrs.update(_model_attrs(doses, history, dose_rate, nodes))
+    _warn_of_limits(attrs, sets, doses, columns["outside_validity"], courses, dose_rate)
+    attrs.update(_model_attrs(doses, courses, dose_rate, nodes))
     attrs.update(set_attrs("survival_parameters", sets))
     new = build(
         {
@@ -243,7 +189,7 @@ def _read_moments(ds: xr.Dataset, alpha_dose: FloatArray) -> FloatArray | None:
 
 
 def _of_one_type(
-    item: ParameterSet, doses: _Doses, history: DoseHistory, rows: Any, n_threads: int
+    item: ParameterSet, doses: _Doses, courses: DoseCourses, rows: Any, n_threads: int
 ) -> dict[str, FloatArray]:
     alpha_low, beta_low = item.value("low_let_alpha"), item.value("low_let_beta")
     if alpha_low <= 0.0:
@@ -272,13 +218,7 @@ def _of_one_type(
         root = root + np.sqrt(beta_high) * mean_dose
     factor = np.zeros(low.size)
     if beta_low > 0.0 or beta_high > 0.0:
-        factor = lea_catcheside_g(
-            history.rate_per_d,
-            history.share[rows],
-            repair_half_time_fast_min=item.value("repair_half_time_fast"),
-            repair_half_time_slow_min=item.value("repair_half_time_slow"),
-            repair_slow_fraction=item.value("repair_slow_fraction"),
-        )
+        factor = courses.factor(rows, Repair.of(item), n_threads)
     log_survival, nodes = _core.response.log_survival(
         moments=moments,
         linear=linear,
@@ -307,7 +247,7 @@ def _warn_of_limits(
     sets: dict[str, ParameterSet],
     doses: _Doses,
     outside: FloatArray,
-    history: DoseHistory,
+    courses: DoseCourses,
     dose_rate: str | None,
 ) -> None:
     if outside.any():
@@ -333,7 +273,7 @@ def _warn_of_limits(
         )
         if dose.any()
     )
-    if history.rate_per_d is None and dose_rate is None and quadratic:
+    if courses.courses is None and dose_rate is None and quadratic:
         warn(
             attrs,
             "no activity_rate_constant: the dose is taken as acute (G = 1), which overstates the "
@@ -343,9 +283,9 @@ def _warn_of_limits(
 
 
 def _model_attrs(
-    doses: _Doses, history: DoseHistory, dose_rate: str | None, nodes: Any
+    doses: _Doses, courses: DoseCourses, dose_rate: str | None, nodes: Any
 ) -> dict[str, str]:
-    timing = "exponential" if history.rate_per_d is not None else "acute"
+    timing = courses.name
     return {
         "survival_alpha_model": "mean dose" if doses.moments is None else "per decay that hits",
         # Most alpha energy of a chain such as 225Ac lies above the LET of the helium data.

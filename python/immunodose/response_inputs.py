@@ -14,6 +14,8 @@ import numpy as np
 from immunodose.data.parameter_file import Parameter
 from immunodose.data.parameters import ParameterSet, resolve
 from immunodose.errors import InputError, ValidityWarning
+from immunodose.source_rows import stored_courses
+from immunodose.source_time import Exponentials
 from immunodose.typing import FloatArray
 from immunodose.units import SECONDS_PER_DAY
 
@@ -153,30 +155,43 @@ def nucleus_dose(ds: xr.Dataset, *keep: str) -> FloatArray:
 
 
 def dose_history(ds: xr.Dataset) -> DoseHistory:
-    """Return the time course of each cell's dose from `activity_rate_constant`, else acute."""
+    """Return the time course of each cell's dose from `activity_rate_constant`, else acute.
+
+    Progeny are taken to decay with their parent; `absorbed_dose_rate` keeps their delay.
+    """
+    if "activity_amplitude" in ds and "cell" in ds["activity_amplitude"].dims:
+        raise InputError(
+            "activity_amplitude gives each cell a time course of its own, which this model does "
+            "not read. Drop it and label with effective_half_life_h, or use "
+            "immunodose.absorbed_dose_rate and lea_catcheside."
+        )
     n_cells = int(ds.sizes["cell"])
     one = np.ones((n_cells, 1))
     if "activity_rate_constant" not in ds:
         return DoseHistory(None, one)
-    rates = ds["activity_rate_constant"]
-    if rates.dims not in ((), ("nuclide",)):
+    courses = stored_courses(ds) if "nuclide" in ds["activity_rate_constant"].dims else []
+    if not courses:
+        rate = float(ds["activity_rate_constant"])
+        courses = [None if np.isnan(rate) else Exponentials((rate,), (1.0,))]
+    rates = [rate for course in courses if course is not None for rate in course.rate_per_s]
+    if None in courses or not all(np.isfinite(rate) and rate > 0.0 for rate in rates):
         raise InputError(
-            f"activity_rate_constant has dims {rates.dims} (allowed here: nuclide). "
-            "Give one effective rate per nuclide."
+            f"activity_rate_constant = {ds['activity_rate_constant'].values} s-1 (allowed: finite "
+            "and > 0 for every nuclide). Give effective_half_life_h in every call of "
+            "immunodose.label, or in none."
         )
-    rate_per_d = np.atleast_1d(np.asarray(rates.values, dtype=np.float64)) * SECONDS_PER_DAY
-    if not (np.isfinite(rate_per_d) & (rate_per_d > 0.0)).all():
-        raise InputError(
-            f"activity_rate_constant = {rates.values} s-1 (allowed: finite and > 0 for every "
-            "nuclide). Give effective_half_life_h in every call of immunodose.label, or in none."
-        )
-    if np.all(rate_per_d == rate_per_d[0]):
-        return DoseHistory(rate_per_d[:1], one)
+    known = [course for course in courses if course is not None]
+    exponential = np.concatenate([course.share for course in known])[None, :]
+    rate_per_d = np.array(rates) * SECONDS_PER_DAY
+    if all(course == known[0] for course in known):
+        n_own = len(known[0].rate_per_s)
+        return DoseHistory(rate_per_d[:n_own], one * exponential[:, :n_own])
     dose = nucleus_dose(ds, "nuclide")
     total = dose.sum(axis=1, keepdims=True)
     even = np.full_like(dose, 1.0 / dose.shape[1])  # no dose, no matter when
     share = np.divide(dose, total, out=even, where=total > 0.0)
-    return DoseHistory(rate_per_d, share)
+    of_row = np.repeat(np.arange(len(known)), [len(course.rate_per_s) for course in known])
+    return DoseHistory(rate_per_d, share[:, of_row] * exponential)
 
 
 def cell_types(ds: xr.Dataset) -> np.ndarray[Any, Any]:

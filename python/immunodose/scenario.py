@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import importlib.resources
+import inspect
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from immunodose.rng import random_root
 from immunodose.scenario_file import Scenario
 from immunodose.source import nuclide_name
 from immunodose.threads import available_cpus, resolve_threads
+from immunodose.typing import Progress
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -37,8 +39,6 @@ __all__ = [
 # Sizes measured on the built-in scenario.
 _TIME_VALUES, _FIXED_VALUES, _FILE_VALUES = 8, 80, 29
 _SECONDS_PER_PAIR = 2e-8
-
-Progress = Callable[[int, int, str], None]
 
 
 def builtin_scenario_names() -> tuple[str, ...]:
@@ -162,7 +162,7 @@ def run(
         )
     resolve_threads(n_threads)
     require_memory(
-        estimate(scenario)["memory (MB)"],
+        _run_estimate(scenario)["memory (MB)"],
         what=f"a run of {scenario.n_arms} arms with {scenario.n_tumor_cells} tumor cells each",
         remedy="Give a smaller tumor, fewer times or fewer arms (see `immunodose estimate`).",
     )
@@ -237,25 +237,75 @@ def _attributes(
     )
 
 
-def estimate(scenario: Scenario) -> dict[str, float]:
-    """Return what a run of a scenario will need, without running it.
+def estimate(subject: Scenario | xr.Dataset, **options: Any) -> dict[str, float]:
+    """Return what a run of a scenario, or a dose of labeled cells, will need, without running it.
 
     Parameters
     ----------
-    scenario
-        The design.
+    subject
+        A scenario, or a labeled population as `absorbed_dose` takes it.
+    **options
+        With a population: the arguments of `absorbed_dose`, which has the defaults.
 
     Returns
     -------
     dict
-        Numbers of arms, tumors, cells and pairs of cells; memory in MB; size of the file in MB;
-        time in s on this machine's CPUs (a rough guess from the number of pairs).
+        Of a scenario: numbers of arms, tumors, cells and pairs of cells; memory in MB; size of the
+        file in MB; time in s on this machine's CPUs (a rough guess from the number of pairs).
+
+        Of a population: numbers of cells, of pairs that are summed and of decays transported;
+        memory in MB at its peak, and what it consists of: libraries and tables of a fresh process,
+        the cells, the result, working arrays; how much of it meshes take before the result is
+        complete; the largest size of the file in MB; time in s on idle CPUs (tables warm), and the
+        factor within which it is known.
+
+    Raises
+    ------
+    InputError
+        For unlabeled cells, an unknown option, or a wrong method, physics, split, dtype, summation
+        or rtol.
+
+    Notes
+    -----
+    The memory of a population is an upper bound, at most 1.5 times what processes took
+    (docs/theory/population.md, section 6). Its time comes from rates of one machine, scaled by a
+    probe of some milliseconds.
 
     Examples
     --------
     >>> estimate(builtin_scenario("ac225_ta99_b16"))["arms"]
     12.0
+    >>> import immunodose as imd
+    >>> cells = imd.cells.lattice(shape=(10, 10, 10), spacing_um=14.0, cell_radius_um=7.0,
+    ...                           nucleus_radius_um=5.0)
+    >>> labeled = imd.label(cells, "Lu-177", decays_per_cell=100.0)
+    >>> needs = imd.estimate(labeled, physics="mird", split=("target",))
+    >>> round(needs["memory: output (MB)"], 3)
+    0.032
     """
+    if not isinstance(subject, Scenario):
+        return _dose_estimate(subject, options)
+    if options:
+        raise InputError(f"{min(options)!r} has no effect on a scenario. Leave it out.")
+    return _run_estimate(subject)
+
+
+def _dose_estimate(cells: xr.Dataset, options: dict[str, Any]) -> dict[str, float]:
+    from immunodose.population import absorbed_dose
+    from immunodose.population_estimate import dose_needs
+
+    known = inspect.signature(absorbed_dose)
+    for name in options:
+        if name not in known.parameters or name == "cells":
+            raise InputError(
+                f"absorbed_dose has no argument {name!r}.{did_you_mean(name, known.parameters)}"
+            )
+    bound = known.bind(cells, **options)
+    bound.apply_defaults()
+    return dose_needs(cells, bound.arguments)
+
+
+def _run_estimate(scenario: Scenario) -> dict[str, float]:
     from immunodose.tumor_model import Biology, sites
 
     biologies = [

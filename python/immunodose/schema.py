@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,19 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """One declared variable; `dims` are the largest set, each optional unless required."""
+    """One declared variable; `dims` are the largest set, each optional unless required.
+
+    `units_per_cell` are the units where the variable has dim `cell`, if they differ.
+    """
 
     units: str
     long_name: str
     dims: tuple[str, ...]
+    units_per_cell: str | None = None
+
+    def units_of(self, dims: Sequence[Any]) -> str:
+        """Return the units of the variable with these dims."""
+        return self.units_per_cell if self.units_per_cell and "cell" in dims else self.units
 
 
 _RESPONSE = ("arm", "replicate", "cell", "time")
@@ -168,8 +176,22 @@ VARIABLES: dict[str, Variable] = {
     ),
     "activity_amplitude": Variable(
         "Bq g-1",
-        "activity concentration extrapolated to time zero",
-        ("nuclide", "compartment", "exponential"),
+        "activity extrapolated to time zero: concentration of a compartment, activity of a cell",
+        ("nuclide", "compartment", "cell", "source", "exponential"),
+        units_per_cell="Bq",
+    ),
+    "activity_exponential_share": Variable(
+        "1",
+        "share of the time-integrated activity that an exponential gives",
+        ("nuclide", "exponential"),
+    ),
+    "medium_activity_rate_constant": Variable(
+        "s-1", "effective rate constant of the activity in the medium", ("nuclide",)
+    ),
+    "progeny_rate_constant": Variable(
+        "s-1",
+        "rate at which a progeny nuclide decays or leaves the site of the parent",
+        ("nuclide", "progeny"),
     ),
     "time_integrated_activity_concentration": Variable(
         "Bq s g-1", "time-integrated activity concentration", ("nuclide", "compartment")
@@ -180,6 +202,19 @@ VARIABLES: dict[str, Variable] = {
         "Gy",
         "absorbed dose",
         ("arm", "cell", "nuclide", "target", "emission", "origin"),
+    ),
+    "absorbed_dose_rate": Variable(
+        "Gy h-1",
+        "absorbed dose rate",
+        ("arm", "cell", "nuclide", "target", "emission", "origin", "time"),
+    ),
+    "absorbed_dose_component": Variable(
+        "Gy",
+        "absorbed dose by decays of one time course (attribute time_courses)",
+        ("arm", "cell", "target", "component"),
+    ),
+    "lea_catcheside_factor": Variable(
+        "1", "Lea-Catcheside dose protraction factor", ("arm", "cell", "target")
     ),
     "absorbed_dose_stderr": Variable(
         "Gy",
@@ -295,13 +330,13 @@ VARIABLES: dict[str, Variable] = {
 }
 
 
-def attributes(name: str) -> dict[str, str]:
-    """Return `units` and `long_name` of a declared variable."""
+def attributes(name: str, dims: Sequence[Any] = ()) -> dict[str, str]:
+    """Return `units` and `long_name` of a declared variable with these dims."""
     try:
         variable = VARIABLES[name]
     except KeyError:
         raise InputError(f"variable {name!r} is not declared in immunodose.schema.") from None
-    return {"units": variable.units, "long_name": variable.long_name}
+    return {"units": variable.units_of(dims), "long_name": variable.long_name}
 
 
 def data_array(
@@ -317,7 +352,7 @@ def data_array(
             raise InputError(
                 f"variable {name!r} has no dims {unexpected} (schema: {declared.dims})."
             )
-    return xr.Variable(dims, np.asarray(values), {**attributes(name), **attrs})
+    return xr.Variable(dims, np.asarray(values), {**attributes(name, dims), **attrs})
 
 
 def build(
@@ -353,10 +388,10 @@ def validate(dataset: xr.Dataset) -> None:
         declared = VARIABLES.get(str(name))
         if declared is None or variable.dtype.kind not in "fiub":
             continue
-        if variable.attrs.get("units") != declared.units:
+        units = declared.units_of(variable.dims)
+        if variable.attrs.get("units") != units:
             raise InputError(
-                f"variable {name!r} has units {variable.attrs.get('units')!r} "
-                f"(schema: {declared.units!r})."
+                f"variable {name!r} has units {variable.attrs.get('units')!r} (schema: {units!r})."
             )
         if "long_name" not in variable.attrs:
             raise InputError(f"variable {name!r} has no long_name.")

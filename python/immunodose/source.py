@@ -14,28 +14,25 @@ import numpy as np
 from immunodose.errors import InputError
 from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike
-from immunodose.schema import build
 from immunodose.source_agent import (
     Agent,
+    cleared,
     identify,
     rate_constant,
     retained,
     spectrum_from_json,
 )
 from immunodose.source_amounts import amounts, medium_concentration, shares
-from immunodose.typing import SOURCES, FloatArray
+from immunodose.source_kinetics import course_of_kinetics
+from immunodose.source_rows import Row, read_rows, with_rows
+from immunodose.source_time import Exponentials
+from immunodose.typing import SOURCES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import xarray as xr
 
 _MEMBRANE: Mapping[str, float] = MappingProxyType({"membrane": 1.0})
-_VARIABLES = (
-    "time_integrated_activity",
-    "medium_time_integrated_activity_concentration",
-    "activity_rate_constant",
-    "retention",
-)
 
 
 def label(
@@ -53,6 +50,9 @@ def label(
     medium_decays_per_um3: float = 0.0,
     medium_volume_um3: float | None = None,
     effective_half_life_h: float | None = None,
+    kinetics: xr.Dataset | None = None,
+    medium_effective_half_life_h: float | None = None,
+    progeny_biological_half_life_h: Mapping[str, float] | None = None,
     rng: RngLike = None,
 ) -> xr.Dataset:
     """Give cells and medium their decays of one nuclide.
@@ -89,7 +89,16 @@ def label(
     medium_volume_um3
         Volume of medium that takes up the share `medium` of `localization`.
     effective_half_life_h
-        Effective half-life in the cells in h; only dose-rate effects need it.
+        Effective half-life in the cells in h; only dose rates and their effects need it.
+    kinetics
+        Time course of the cells in place of `effective_half_life_h`: one compartment of
+        `biokinetics`, whose shape is taken (the amount stays `decays_per_cell`).
+    medium_effective_half_life_h
+        Effective half-life in the medium in h; None: the medium follows the cells.
+    progeny_biological_half_life_h
+        Biological half-life in h (> 0) of progeny that leave the site of the parent: each atom
+        decays or leaves for good, whichever comes first. Lowers `retention` (Eq. 8,
+        docs/theory/source.md).
     rng
         int, SeedSequence, Generator or None; used if cells or amounts are drawn. Each agent has
         a stream of its own, so one seed serves several calls.
@@ -99,9 +108,13 @@ def label(
     xarray.Dataset
         The cells with `time_integrated_activity` (nuclide, cell, source) [Bq s],
         `medium_time_integrated_activity_concentration` (nuclide) [Bq s um-3], and where given
-        `retention` (nuclide, progeny) [1; 1 for nuclides that are no progeny of the row] and
-        `activity_rate_constant` (nuclide) [s-1; NaN: not given]. The attribute `labels` records
-        each call as JSON, with the root of its random numbers.
+        `retention` (nuclide, progeny) [1; 1 for nuclides that are no progeny of the row],
+        `progeny_rate_constant` (nuclide, progeny) [s-1; NaN: that of the decay],
+        `medium_activity_rate_constant` (nuclide) [s-1; NaN: as the cells] and
+        `activity_rate_constant` (nuclide) [s-1; NaN: not given], which with more than one
+        exponential has dim `exponential` and comes with `activity_exponential_share` (nuclide,
+        exponential) [1]. The attribute `labels` records each call as JSON, with the root of its
+        random numbers.
 
     Raises
     ------
@@ -121,7 +134,7 @@ def label(
     decays_per_cell x_i w_i / mean(w), x_i from the distribution (mean 1). The thickness of the
     membrane is ignored when `cell` is split by volume.
 
-    A nuclide labeled before is added to its row if rate constant, retention and spectrum are the
+    A nuclide labeled before is added to its row if time course, retention and spectrum are the
     same; otherwise it gets a row of its own, such as "Lu-177#2" (`nuclide_name` cuts the mark).
 
     Examples
@@ -149,24 +162,45 @@ def label(
     medium = medium_concentration(
         drawn.decays, medium_share, medium_volume_um3, medium_decays_per_um3
     )
+    kept = retained(agent, retention) or {}
     activity = np.stack([drawn.decays * split[region] for region in SOURCES], axis=1)
-    row = (activity, medium, rate_constant(agent, effective_half_life_h))
-    hours = None if effective_half_life_h is None else float(effective_half_life_h)
+    row = Row(
+        activity,
+        medium,
+        _course(agent, effective_half_life_h, kinetics),
+        rate_constant(agent, medium_effective_half_life_h, "medium_effective_half_life_h"),
+        *cleared(agent, kept, progeny_biological_half_life_h),
+    )
     record = {
         "nuclide": agent.nuclide,
         "decays_per_cell": float(decays_per_cell),
         "localization": {key: float(value) for key, value in localization.items()},
         "labeled_fraction": float(labeled_fraction),
-        "n_labeled": drawn.n_labeled,
         "distribution": distribution,
-        "sd": None if sd is None else float(sd),
+        "sd": _stated(sd),
         "weights": weights if weights is None or isinstance(weights, str) else "array",
         "medium_decays_per_um3": medium,
-        "effective_half_life_h": hours,
-        "random_root": drawn.random_root,
-        "normal_redrawn": drawn.normal_redrawn,
+        "effective_half_life_h": _stated(effective_half_life_h),
+        **drawn.record(),
     }
-    return _add(cells, agent, row, retained(agent, retention), record)
+    return _add(cells, agent, row, record)
+
+
+def _stated(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _course(
+    agent: Agent, effective_half_life_h: float | None, kinetics: xr.Dataset | None
+) -> Exponentials | None:
+    if kinetics is not None and effective_half_life_h is not None:
+        raise InputError(
+            "effective_half_life_h and kinetics both state the time course of the cells. Give one."
+        )
+    if kinetics is not None:
+        return course_of_kinetics(kinetics, agent.nuclide)
+    rate = rate_constant(agent, effective_half_life_h, "effective_half_life_h")
+    return None if math.isnan(rate) else Exponentials((rate,), (1.0,))
 
 
 def nuclide_name(row_label: str) -> str:
@@ -216,33 +250,28 @@ def _check_cells(cells: xr.Dataset) -> None:
 def _add(
     cells: xr.Dataset,
     agent: Agent,
-    row: tuple[FloatArray, float, float],
-    retention: dict[str, float] | None,
+    new: Row,
     record: dict[str, Any],
 ) -> xr.Dataset:
-    labels, activity, medium, rates, kept = _rows(cells)
+    labels, rows = read_rows(cells)
     spectra: dict[str, Any] = json.loads(cells.attrs.get("custom_emissions", "{}"))
     spectrum = None if agent.spectrum is None else json.loads(agent.spectrum)
-    new_activity, new_medium, new_rate = row
     same = [
         index
         for index, name in enumerate(labels)
         if nuclide_name(name) == agent.nuclide
-        and (rates[index] == new_rate or (math.isnan(rates[index]) and math.isnan(new_rate)))
-        and _leaving(kept[index]) == _leaving(retention or {})
+        and rows[index].same_kind(new)
         and json.dumps(spectra.get(name)) == json.dumps(spectrum)
     ]
     if same:
-        activity[same[0]] = activity[same[0]] + new_activity
-        medium[same[0]] += new_medium
+        row = rows[same[0]]
+        row.activity = row.activity + new.activity
+        row.medium += new.medium
         record["row"] = labels[same[0]]
     else:
         before = sum(nuclide_name(name) == agent.nuclide for name in labels)
         labels.append(f"{agent.nuclide}#{before + 1}" if before else agent.nuclide)
-        activity.append(new_activity)
-        medium.append(new_medium)
-        rates.append(new_rate)
-        kept.append(retention or {})
+        rows.append(new)
         record["row"] = labels[-1]
         if spectrum is not None:
             spectra[labels[-1]] = spectrum
@@ -250,58 +279,4 @@ def _add(
     attrs = {**cells.attrs, **base_attrs(), "labels": json.dumps(history)}
     if spectra:
         attrs["custom_emissions"] = json.dumps(spectra)
-    return _assemble(cells, labels, activity, medium, rates, kept).assign_attrs(attrs)
-
-
-def _leaving(retention: Mapping[str, float]) -> dict[str, float]:
-    return {key: value for key, value in retention.items() if value != 1.0}
-
-
-def _rows(
-    cells: xr.Dataset,
-) -> tuple[list[str], list[FloatArray], list[float], list[float], list[dict[str, float]]]:
-    if "time_integrated_activity" not in cells:
-        return [], [], [], [], []
-    labels = [str(name) for name in cells["nuclide"].values]
-    stored = cells["time_integrated_activity"].transpose("nuclide", "cell", "source")
-    stored = stored.sel(source=list(SOURCES))
-    medium = cells["medium_time_integrated_activity_concentration"].values.tolist()
-    rates = [math.nan] * len(labels)
-    if "activity_rate_constant" in cells:
-        rates = cells["activity_rate_constant"].values.tolist()
-    kept: list[dict[str, float]] = [{} for _ in labels]
-    if "retention" in cells:
-        table = cells["retention"].transpose("nuclide", "progeny")
-        progeny = [str(name) for name in table["progeny"].values]
-        for index, values in enumerate(table.values.tolist()):
-            pairs = zip(progeny, values, strict=True)
-            kept[index] = dict(pairs)
-    return labels, list(stored.values), medium, rates, kept
-
-
-def _assemble(
-    cells: xr.Dataset,
-    labels: list[str],
-    activity: list[FloatArray],
-    medium: list[float],
-    rates: list[float],
-    kept: list[dict[str, float]],
-) -> xr.Dataset:
-    variables: dict[str, tuple[tuple[str, ...], Any]] = {
-        "time_integrated_activity": (("nuclide", "cell", "source"), np.stack(activity)),
-        "medium_time_integrated_activity_concentration": (("nuclide",), np.array(medium)),
-    }
-    coords: dict[str, Any] = {
-        "nuclide": np.array(labels, dtype=np.str_),
-        "source": np.array(SOURCES, dtype=np.str_),
-    }
-    if not all(math.isnan(rate) for rate in rates):
-        variables["activity_rate_constant"] = (("nuclide",), np.array(rates))
-    progeny = sorted({name for row in kept for name in row})
-    if progeny:
-        table = [[row.get(name, 1.0) for name in progeny] for row in kept]
-        variables["retention"] = (("nuclide", "progeny"), np.array(table))
-        coords["progeny"] = np.array(progeny, dtype=np.str_)
-    dropped = [name for name in (*_VARIABLES, "nuclide", "source", "progeny") if name in cells]
-    kept_cells = cells.drop_vars(dropped)
-    return kept_cells.assign_coords(coords).assign(build(variables, coords=coords).data_vars)
+    return with_rows(cells, labels, rows).assign_attrs(attrs)

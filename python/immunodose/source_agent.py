@@ -89,18 +89,16 @@ def _plain(value: Any) -> Any:
     raise InputError(f"the emissions Dataset holds {value!r}, which cannot be stored as text.")
 
 
-def rate_constant(agent: Agent, effective_half_life_h: float | None) -> float:
-    """Return the effective rate constant in s-1 (NaN if no half-life is given)."""
-    if effective_half_life_h is None:
+def rate_constant(agent: Agent, half_life_h: float | None, argument: str) -> float:
+    """Return the rate constant in s-1 of an effective half-life (NaN if none is given)."""
+    if half_life_h is None:
         return math.nan
-    if not (math.isfinite(effective_half_life_h) and effective_half_life_h > 0.0):
-        raise InputError(
-            f"invalid effective_half_life_h={effective_half_life_h} (allowed: finite and > 0)."
-        )
-    seconds = effective_half_life_h * SECONDS_PER_HOUR
+    if not (math.isfinite(half_life_h) and half_life_h > 0.0):
+        raise InputError(f"invalid {argument}={half_life_h} (allowed: finite and > 0).")
+    seconds = half_life_h * SECONDS_PER_HOUR
     if seconds > agent.half_life_s * (1.0 + _HALF_LIFE_TOLERANCE):
         raise UnitError(
-            f"invalid effective_half_life_h={effective_half_life_h:g} (the physical half-life of "
+            f"invalid {argument}={half_life_h:g} (the physical half-life of "
             f"{agent.nuclide} is {agent.half_life_s / SECONDS_PER_HOUR:.4g} h; clearance only "
             "shortens it). Give hours, not seconds or minutes."
         )
@@ -125,14 +123,45 @@ def retained(
     return {key: stated.get(key, 1.0) for key in progeny}
 
 
-def _progeny_name(key: str, agent: Agent, progeny: list[str]) -> str:
+def cleared(
+    agent: Agent,
+    retention: Mapping[str, float],
+    biological_half_life_h: Mapping[str, float] | None,
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return retention and rates (s-1) of progeny of which some leave before they decay (Eq. 8)."""
+    kept = dict(retention)
+    rates: dict[str, float] = {}
+    if not biological_half_life_h:
+        return kept, rates
+    from immunodose.data.decay_data import DEFAULT_SOURCE, half_life_s
+
+    progeny = _progeny(agent)
+    if agent.spectrum is not None or not progeny:
+        raise InputError(
+            f"progeny_biological_half_life_h has no effect: {agent.nuclide} has no progeny of "
+            "known half-life. Leave it out, or give the nuclide by name."
+        )
+    kept = {name: kept.get(name, 1.0) for name in progeny}
+    for key, hours in biological_half_life_h.items():
+        name = _progeny_name(key, agent, progeny, "progeny_biological_half_life_h")
+        if not (math.isfinite(hours) and hours > 0.0):
+            raise InputError(
+                f"invalid progeny_biological_half_life_h[{key!r}]={hours} (allowed: finite, > 0)."
+            )
+        decay = math.log(2.0) / half_life_s(name, DEFAULT_SOURCE)
+        rates[name] = decay + math.log(2.0) / (hours * SECONDS_PER_HOUR)
+        kept[name] *= decay / rates[name]  # Eq. 8, docs/theory/source.md
+    return kept, rates
+
+
+def _progeny_name(key: str, agent: Agent, progeny: list[str], argument: str = "retention") -> str:
     from immunodose.data.nuclide_names import spellings
 
     for name in (key, *spellings(str(key))):
         if name in progeny:
             return name
     raise InputError(
-        f"retention names {key!r}, which is no progeny of {agent.nuclide} (its progeny: "
+        f"{argument} names {key!r}, which is no progeny of {agent.nuclide} (its progeny: "
         f"{', '.join(progeny)}).{did_you_mean(key, progeny)}"
     )
 

@@ -36,6 +36,14 @@ class Amounts:
     random_root: int | None
     normal_redrawn: int
 
+    def record(self) -> dict[str, Any]:
+        """Return what was drawn, for the attribute `labels`."""
+        return {
+            "n_labeled": self.n_labeled,
+            "random_root": self.random_root,
+            "normal_redrawn": self.normal_redrawn,
+        }
+
 
 def amounts(
     cells: xr.Dataset,

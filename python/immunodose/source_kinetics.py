@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from immunodose.errors import InputError, UnitError, did_you_mean
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
 from immunodose.source_amounts import number
+from immunodose.source_time import Exponentials
 from immunodose.units import SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def biokinetics(
         nuclide, and defines `tumor_uptake` and `blood_uptake` (percent of the administered
         activity per g, decay-corrected and extrapolated to time 0),
         `tumor_biological_half_life`, `blood_biological_half_life` and `marrow_to_blood_ratio`.
+        With `tumor_uptake_half_life` or `blood_uptake_half_life` the activity rises from 0.
     administered_activity_Bq
         Administered activity in Bq (>= 0).
     compartments
@@ -57,7 +59,9 @@ def biokinetics(
     xarray.Dataset
         `activity_amplitude` (compartment) [Bq g-1], `activity_rate_constant` (compartment) [s-1],
         `time_integrated_activity_concentration` (compartment) [Bq s g-1] and
-        `administered_activity` () [Bq]; the coordinate `nuclide` is a scalar.
+        `administered_activity` () [Bq]; the coordinate `nuclide` is a scalar. Where an uptake
+        half-life is defined, amplitude and rate have dim `exponential` (clearance, uptake), the
+        amplitude of the uptake being negative.
 
     Raises
     ------
@@ -70,8 +74,9 @@ def biokinetics(
     Notes
     -----
     One exponential per compartment that starts at its full value at time 0 (Eqs. 4-6,
-    docs/theory/source.md): no uptake phase, no second component, and marrow follows blood.
-    The values concern the nuclide itself; its progeny decay where they are formed.
+    docs/theory/source.md), less one of uptake where the agent defines it (Eq. 7); marrow follows
+    blood. The values concern the nuclide itself; its progeny decay where they are formed. One
+    compartment, such as `.sel(compartment="tumor")`, is what `label(kinetics=...)` takes.
 
     Examples
     --------
@@ -97,24 +102,81 @@ def biokinetics(
     physical = math.log(2.0) / half_life
     amplitude = np.array([activity * _uptake_per_g(parameter_set, name) for name in chosen])
     rate = np.array([physical + _biological_rate(parameter_set, name) for name in chosen])
+    decays = amplitude / rate
+    uptake = np.array([physical + _uptake_rate(parameter_set, name) for name in chosen])
+    dims: tuple[str, ...] = ("compartment",)
+    coords: dict[str, Any] = {"compartment": np.array(chosen, dtype=np.str_), "nuclide": nuclide}
+    if np.isfinite(uptake).any():
+        # Eq. 7, docs/theory/source.md
+        rate = np.stack([rate, uptake], axis=1)
+        amplitude = np.stack([amplitude, np.where(np.isnan(uptake), 0.0, -amplitude)], axis=1)
+        decays = decays + np.nan_to_num(amplitude[:, 1] / uptake)
+        dims = ("compartment", "exponential")
+        coords["exponential"] = np.array(["clearance", "uptake"], dtype=np.str_)
     attrs = base_attrs(
         **parameter_set.attrs("agent"),
         **{f"agent_{key}": value for key, value in parameter_set.info.items()},
         half_life_s=half_life,
         data_source=DEFAULT_SOURCE.name,
     )
-    dims = ("compartment",)
     return build(
         {
             "activity_amplitude": (dims, amplitude),
             "activity_rate_constant": (dims, rate),
             # Eq. 6, docs/theory/source.md
-            "time_integrated_activity_concentration": (dims, amplitude / rate),
+            "time_integrated_activity_concentration": (("compartment",), decays),
             "administered_activity": ((), activity),
         },
-        coords={"compartment": np.array(chosen, dtype=np.str_), "nuclide": nuclide},
+        coords=coords,
         attrs=attrs,
     )
+
+
+def course_of_kinetics(kinetics: xr.Dataset, nuclide: str) -> Exponentials:
+    """Return the time course of one compartment of `biokinetics`, checked to be of a nuclide.
+
+    Shares of the decays are those of amplitude / rate (Eq. 6, docs/theory/source.md).
+    """
+    names = ("activity_amplitude", "activity_rate_constant")
+    if not hasattr(kinetics, "data_vars") or any(name not in kinetics for name in names):
+        raise InputError(
+            "kinetics is no Dataset with activity_amplitude and activity_rate_constant. Call "
+            "immunodose.biokinetics(...) and choose a compartment."
+        )
+    dims = kinetics["activity_amplitude"].dims
+    if set(dims) - {"exponential"} or kinetics["activity_rate_constant"].dims != dims:
+        raise InputError(
+            f"kinetics has activity_amplitude of dims {dims} (allowed: none, or exponential, as "
+            "activity_rate_constant). Choose one: kinetics.sel(compartment='tumor')."
+        )
+    stated = str(kinetics["nuclide"].values) if "nuclide" in kinetics else nuclide
+    if stated != nuclide:
+        raise InputError(f"kinetics is that of {stated}, but {nuclide} is labeled.")
+    amplitude = np.atleast_1d(kinetics["activity_amplitude"].values.astype(np.float64))
+    rate = np.atleast_1d(kinetics["activity_rate_constant"].values.astype(np.float64))
+    used = amplitude != 0.0
+    if not (np.isfinite(amplitude).all() and (np.isfinite(rate) & (rate > 0.0))[used].all()):
+        raise InputError(
+            f"kinetics has activity_amplitude {amplitude.tolist()} and activity_rate_constant "
+            f"{rate.tolist()} (allowed: finite; rates > 0 s-1). Correct them."
+        )
+    decays = amplitude[used] / rate[used]
+    if decays.sum() <= 0.0:
+        raise InputError(
+            f"kinetics has {decays.sum():g} decays (amplitude / rate, summed; allowed: > 0), so "
+            "there is no time course to take. Give an activity above 0."
+        )
+    return Exponentials(tuple(rate[used].tolist()), tuple((decays / decays.sum()).tolist()))
+
+
+def one_exponential(kinetics: xr.Dataset, call: str) -> xr.Dataset:
+    """Return the kinetics if no compartment has an uptake phase, which some models do not read."""
+    if "exponential" in kinetics.dims:
+        raise InputError(
+            f"{call} reads one exponential per compartment, but the agent defines an uptake "
+            "half-life. Leave it out of the agent."
+        )
+    return kinetics
 
 
 def _activity(value: float, allow_unusual: bool) -> float:
@@ -165,7 +227,11 @@ def _uptake_per_g(parameter_set: ParameterSet, compartment: str) -> float:
 def _biological_rate(parameter_set: ParameterSet, compartment: str) -> float:
     # Eq. 5, docs/theory/source.md
     source = "blood" if compartment == "marrow" else compartment
-    key = f"{source}_biological_half_life"
+    return _rate_of(parameter_set, f"{source}_biological_half_life")
+
+
+def _rate_of(parameter_set: ParameterSet, key: str) -> float:
+    """Return the rate constant in s-1 of a half-life of the agent."""
     entry = parameter_set.entry(key)
     if entry.unit not in _SECONDS:
         raise InputError(
@@ -175,6 +241,22 @@ def _biological_rate(parameter_set: ParameterSet, compartment: str) -> float:
     if entry.value <= 0.0:
         raise InputError(f"invalid {key}={entry.value:g} {entry.unit} (allowed: > 0).")
     return math.log(2.0) / (entry.value * _SECONDS[entry.unit])
+
+
+def _uptake_rate(parameter_set: ParameterSet, compartment: str) -> float:
+    """Return the biological rate of uptake in s-1, NaN where the agent defines none."""
+    source = "blood" if compartment == "marrow" else compartment
+    key = f"{source}_uptake_half_life"
+    if not parameter_set.defines(key):
+        return math.nan
+    rate = _rate_of(parameter_set, key)
+    if rate <= _biological_rate(parameter_set, compartment):
+        raise InputError(
+            f"agent {parameter_set.name!r} states {key} of {math.log(2.0) / rate:g} s, not shorter "
+            "than the biological half-life of clearance (needed: shorter, or the activity is "
+            "negative). Correct one of them."
+        )
+    return rate
 
 
 def _value(parameter_set: ParameterSet, key: str, unit: str) -> float:

@@ -19,7 +19,7 @@ from immunodose.immune_time import OutputTimes, TimeGrid, converged, output_time
 from immunodose.provenance import base_attrs
 from immunodose.response_inputs import ParameterLike
 from immunodose.schema import build
-from immunodose.source_kinetics import biokinetics
+from immunodose.source_kinetics import biokinetics, one_exponential
 from immunodose.typing import FloatArray, FloatLike
 from immunodose.units import GRAY_G_PER_KEV, MINUTES_PER_DAY, SECONDS_PER_DAY
 
@@ -164,6 +164,7 @@ def _of_regimen(
         administered_activity_Bq=regimen.administered_activity_Bq,
         compartments=ORGANS,
     )
+    kinetics = one_exponential(kinetics, "simulate_host")
     high, low = _gray_g_per_decay(str(kinetics["nuclide"].values))
     doses = {}
     for organ in ORGANS:

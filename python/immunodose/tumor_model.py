@@ -24,7 +24,7 @@ from immunodose.population import absorbed_dose
 from immunodose.response import survival
 from immunodose.schema import data_array
 from immunodose.source import label
-from immunodose.source_kinetics import biokinetics
+from immunodose.source_kinetics import biokinetics, one_exponential
 from immunodose.systemic import Regimen, simulate_host
 from immunodose.typing import Physics
 from immunodose.units import SECONDS_PER_HOUR
@@ -312,7 +312,9 @@ def _dose_per_kBq(
     nucleus_only: bool,
 ) -> xr.Dataset:
     """Return per-cell doses and the kinetics of the agent at 1 kBq."""
-    kinetics = biokinetics(agent=biology.agent, administered_activity_Bq=1e3)
+    kinetics = one_exponential(
+        biokinetics(agent=biology.agent, administered_activity_Bq=1e3), "a scenario"
+    )
     tumor = kinetics.sel(compartment="tumor")
     internalized = biology.agent.value("internalized_fraction")
     rate_per_s = float(tumor["activity_rate_constant"])
@@ -371,7 +373,9 @@ def model_from_result(dataset: xr.Dataset, line: str, host: str) -> TumorModel:
     if scenario.rng is None:
         raise InputError("the Dataset does not record its random root. Run the scenario again.")
     # The dose rate in the tumor is that of the agent, the same at every activity.
-    kinetics = biokinetics(agent=biology.agent, administered_activity_Bq=1e3)
+    kinetics = one_exponential(
+        biokinetics(agent=biology.agent, administered_activity_Bq=1e3), "a scenario"
+    )
     rate = kinetics["activity_rate_constant"].sel(compartment="tumor").values
     unit = unit.assign(
         activity_rate_constant=data_array("activity_rate_constant", ("nuclide",), [rate])

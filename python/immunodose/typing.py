@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -12,6 +13,8 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 FloatLike: TypeAlias = float | npt.ArrayLike
 Attrs: TypeAlias = dict[str, Any]
+Progress: TypeAlias = Callable[[int, int, str], None]
+"""Called with the steps done, their total, and what they are."""
 
 Target: TypeAlias = Literal["nucleus", "cytoplasm", "membrane", "cell"]
 Source: TypeAlias = Literal["nucleus", "cytoplasm", "membrane", "cell"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import immunodose as imd
 from immunodose import _core
-from immunodose.response import lea_catcheside_g
+from immunodose.response_protraction import lea_catcheside_g
 
 SETTINGS = settings(max_examples=settings.default.max_examples // 2)
 NUMBERS = st.lists(st.floats(0.0, 30.0), min_size=3, max_size=3)

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.test_source_style import PACKAGE, REPOSITORY, short, sources
 
 THEORY = REPOSITORY / "docs" / "theory"
-TAG = r"(?:Ph-|MC-|[EKPS])?\d+[a-z]?"
+TAG = r"(?:Ph-|MC-|[EKPRS])?\d+[a-z]?"
 LIST = rf"{TAG}(?:(?:, |-| to | and ){TAG})*"
 # What defines a number: (Eq. 5), (Ph-3), \tag{Eq. 2}, > Eq. 4: or (Eq. MC-6: in words).
 DEFINITION = re.compile(

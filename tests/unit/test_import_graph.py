@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("summarize",),
     ("systemic", "immune"),
     ("response", "dna_damage"),
-    ("population", "hits", "transport", "monte_carlo", "cell_monte_carlo", "tracks"),
+    ("dose", "population", "hits", "transport", "monte_carlo", "cell_monte_carlo", "tracks"),
     ("source", "biokinetics", "cells"),
     ("physics", "emission_kernels"),
     ("kernels",),

@@ -13,7 +13,7 @@ import immunodose as imd
 from immunodose import _core
 from immunodose.data.parameters import resolve
 from immunodose.errors import InputError, ValidityWarning
-from immunodose.response import lea_catcheside_g
+from immunodose.response_protraction import lea_catcheside_g
 
 # Values of its own, so that a new fit of the shipped sets does not change what is tested.
 LINE = resolve(

@@ -298,3 +298,68 @@ def test_messages_about_cells() -> None:
     armed = make_cells().assign(antigen=(("arm", "cell"), np.ones((2, 4))))
     with pytest.raises(InputError, match="has dims"):
         label(armed, "Lu-177", decays_per_cell=1.0, weights="antigen")
+
+
+def test_time_courses_are_stored_with_their_rows() -> None:
+    shape = xr.Dataset(
+        {
+            "activity_amplitude": ("exponential", [3.0, 1.0, 0.0]),
+            "activity_rate_constant": ("exponential", [3e-5, 1e-5, np.nan]),
+        }
+    )
+    cells = xr.Dataset(coords={"cell": [0, 1]})
+    first = label(cells, "Y-90", decays_per_cell=1.0, effective_half_life_h=10.0)
+    both = label(first, "Lu-177", decays_per_cell=1.0, kinetics=shape)
+    assert both["activity_rate_constant"].dims == ("nuclide", "exponential")
+    np.testing.assert_allclose(both["activity_exponential_share"], [[1.0, 0.0], [0.5, 0.5]])
+    assert np.isnan(both["activity_rate_constant"].values[0, 1])
+    # The same course joins its row, another opens one.
+    again = label(both, "Lu-177", decays_per_cell=2.0, kinetics=shape)
+    assert again["nuclide"].values.tolist() == ["Y-90", "Lu-177"]
+    np.testing.assert_array_equal(again["time_integrated_activity"].sum("source")[1], [3.0, 3.0])
+    third = label(again, "Lu-177", decays_per_cell=2.0, medium_effective_half_life_h=1.0)
+    assert third["nuclide"].values.tolist() == ["Y-90", "Lu-177", "Lu-177#2"]
+    np.testing.assert_allclose(
+        third["medium_activity_rate_constant"], [np.nan, np.nan, math.log(2.0) / 3600.0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("kinetics", "message"),
+    [
+        ({"activity_amplitude": 1.0}, "Call immunodose.biokinetics"),
+        ({"activity_amplitude": ("compartment", [1.0, 2.0])}, "kinetics.sel"),
+        ({"nuclide": "Ac-225"}, "that of Ac-225, but Lu-177"),
+        ({"activity_rate_constant": -1.0}, "rates > 0"),
+        ({"activity_amplitude": np.nan}, "finite"),
+        ({"activity_amplitude": -1.0}, "activity above 0"),
+    ],
+)
+def test_messages_about_kinetics(kinetics: dict[str, Any], message: str) -> None:
+    base = {"activity_amplitude": 1.0, "activity_rate_constant": 1e-5}
+    variables = kinetics if message.startswith("Call") else {**base, **kinetics}
+    with pytest.raises(InputError, match=message):
+        label(
+            xr.Dataset(coords={"cell": [0]}),
+            "Lu-177",
+            decays_per_cell=1.0,
+            kinetics=xr.Dataset(variables),
+        )
+
+
+def test_messages_about_progeny_that_leave() -> None:
+    cells = xr.Dataset(coords={"cell": [0]})
+
+    def labeled(nuclide: str, **options: Any) -> xr.Dataset:
+        return label(cells, nuclide, decays_per_cell=1.0, **options)
+
+    with pytest.raises(InputError, match=r"half_life_h names 'Po-999'.*progeny of Ac-225"):
+        labeled("Ac-225", progeny_biological_half_life_h={"Po-999": 1.0})
+    with pytest.raises(InputError, match="finite, > 0"):
+        labeled("Ac-225", progeny_biological_half_life_h={"Bi-213": 0.0})
+    with pytest.raises(InputError, match="no progeny of known half-life"):
+        labeled("Lu-177", progeny_biological_half_life_h={"Hf-177": 1.0})
+    with pytest.raises(InputError, match="both state"):
+        labeled("Lu-177", effective_half_life_h=1.0, kinetics=xr.Dataset())
+    with pytest.raises(InputError, match="invalid medium_effective_half_life_h"):
+        labeled("Lu-177", medium_effective_half_life_h=-1.0)

@@ -15,9 +15,10 @@ from scipy.integrate import quad
 
 import immunodose as imd
 from immunodose.data.decay_data import DEFAULT_SOURCE
-from immunodose.data.parameters import resolve
+from immunodose.data.parameters import ParameterSet, resolve
 from immunodose.errors import InputError, UnitError
 from immunodose.schema import validate
+from immunodose.source_kinetics import one_exponential
 
 AGENT = Path(__file__).parents[1] / "data" / "minimal_agent.toml"
 PHYSICAL_PER_S = math.log(2.0) / DEFAULT_SOURCE.half_life_s("Lu-177")
@@ -111,3 +112,44 @@ def test_messages_about_the_agent() -> None:
 def test_unusual_activity_is_accepted_on_request() -> None:
     result = imd.biokinetics(agent=AGENT, administered_activity_Bq=0.5, allow_unusual=True)
     assert float(result["administered_activity"]) == 0.5
+
+
+def with_uptake(value_h: float) -> ParameterSet:
+    agent = resolve(AGENT)
+    entry = replace(
+        agent.entries["tumor_biological_half_life"],
+        key="tumor_uptake_half_life",
+        value=value_h,
+        unit="h",
+        low=0.0,
+        high=1e4,
+    )
+    return replace(agent, entries={**agent.entries, "tumor_uptake_half_life": entry})
+
+
+def test_uptake_makes_a_second_exponential_that_starts_at_zero() -> None:
+    plain = imd.biokinetics(agent=AGENT, administered_activity_Bq=1e6)
+    result = imd.biokinetics(agent=with_uptake(6.0), administered_activity_Bq=1e6)
+    validate(result)
+    assert result["activity_amplitude"].dims == ("compartment", "exponential")
+    tumor = result.sel(compartment="tumor")
+    assert float(tumor["activity_amplitude"].sum()) == 0.0
+    blood = result.sel(compartment="blood", exponential="clearance")
+    assert float(blood["activity_amplitude"]) == 2e5
+    t = np.linspace(0.0, 5e7, 400_001)
+    curve = sum(
+        float(a) * np.exp(-float(rate) * t)
+        for a, rate in zip(
+            tumor["activity_amplitude"], tumor["activity_rate_constant"], strict=True
+        )
+    )
+    assert np.all(curve >= 0.0)
+    decays = tumor["time_integrated_activity_concentration"]
+    np.testing.assert_allclose(np.trapezoid(curve, t), decays, rtol=1e-5)
+    assert float(decays) < float(
+        plain["time_integrated_activity_concentration"].sel(compartment="tumor")
+    )
+    with pytest.raises(InputError, match="not shorter"):
+        imd.biokinetics(agent=with_uptake(9e3), administered_activity_Bq=1e6)
+    with pytest.raises(InputError, match="simulate_host reads one exponential"):
+        one_exponential(result, "simulate_host")

@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Absorbed dose rate of every cell in time: one sum over cells per time course."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from immunodose import _core
+from immunodose.cells import check
+from immunodose.data.nuclides import named_emissions
+from immunodose.dose_rate_sources import HalfLife, TimedDecays, timed_decays
+from immunodose.errors import InputError
+from immunodose.memory import require_memory
+from immunodose.physics import (
+    PhysicsModel,
+    physics_model,
+    require_density,
+    require_physics,
+    warn_of_electrons,
+)
+from immunodose.population_inputs import (
+    DTYPES,
+    check_choice,
+    check_names,
+    check_split,
+    require_concentric,
+    with_result,
+)
+from immunodose.population_shapes import CellShapes, cell_shapes, warn_of_class_spread
+from immunodose.population_sums import (
+    DEFAULT_RTOL,
+    SUMMATIONS,
+    sum_over_cells,
+    summation_attr,
+    summation_options,
+    warn_of_mesh_error,
+)
+from immunodose.provenance import base_attrs
+from immunodose.schema import build
+from immunodose.source_rows import course_variables
+from immunodose.source_time import TimeCourses, courses_of_chains
+from immunodose.threads import resolve_threads
+from immunodose.transport import effective_membrane_um
+from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray, FloatLike, Physics
+from immunodose.units import NM_PER_UM, SECONDS_PER_DAY, SECONDS_PER_HOUR
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import xarray as xr
+
+_MB_PER_BYTE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class _Setting:
+    """What all sums over cells of one call share."""
+
+    physics: Physics
+    density: float
+    membrane_um: float
+    shapes: CellShapes
+    targets: tuple[str, ...]
+    kept: tuple[str, ...]
+    summation: str
+    rtol: float
+    n_threads: int
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """Targets that have a mass."""
+        return tuple(
+            name for name in self.targets if not (name == "membrane" and self.membrane_um == 0.0)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Decays of one time course, with a model for each member that emits."""
+
+    decays: TimedDecays
+    models: dict[str, PhysicsModel]
+
+
+def absorbed_dose_rate(
+    cells: xr.Dataset,
+    *,
+    time_h: FloatLike,
+    effective_half_life_h: HalfLife | Mapping[str, HalfLife] | None = None,
+    physics: Physics | None = None,
+    split: Sequence[str] = ("target",),
+    targets: Sequence[str] | None = None,
+    membrane_thickness_nm: float = 10.0,
+    density_g_per_cm3: float = 1.0,
+    rtol: float = DEFAULT_RTOL,
+    summation: str = "auto",
+    dtype: str = "float64",
+    n_threads: int | None = None,
+    merge: bool = True,
+) -> xr.Dataset:
+    """Return the absorbed dose rate of every cell at given times.
+
+    Parameters
+    ----------
+    cells
+        A labeled population. When its decays happen is read from what `label` stored
+        (`effective_half_life_h`, `kinetics`, `medium_effective_half_life_h`,
+        `progeny_biological_half_life_h`), or from ``activity_amplitude`` (nuclide, cell, source,
+        exponential) [Bq; a negative one for an uptake phase] with ``activity_rate_constant``
+        (exponential, and any of nuclide, cell, source) [s-1], assigned by the caller.
+    time_h
+        Times after administration in h, >= 0: one number, or ascending numbers.
+    effective_half_life_h
+        For rows that were labeled without a time course: effective half-life in h from time 0, or
+        "physical" for activity that stays; one for all of them, or a mapping of rows to these.
+    physics
+        "kernel" (the default) or "mird", as in `absorbed_dose`.
+    split
+        Dims of the result beside `cell` and `time`, any of nuclide, target, emission, origin.
+    targets
+        Those of nucleus, cytoplasm, membrane, cell to score; None takes all, or the nucleus if
+        `split` has no target.
+    membrane_thickness_nm, density_g_per_cm3, rtol, summation, n_threads
+        As in `absorbed_dose`.
+    dtype
+        "float64" or "float32" for both results.
+    merge
+        Whether the variables of `cells` are kept in the result.
+
+    Returns
+    -------
+    Dataset
+        ``absorbed_dose_rate`` (cell, dims of `split`, time) [Gy h-1], without dim `time` (d) for a
+        scalar; NaN for a membrane without thickness. ``absorbed_dose_component`` (cell, target,
+        component) [Gy]: the dose of all decays of one nuclide and member of its chain that share
+        a time course. ``activity_rate_constant`` (nuclide) [s-1] where it was given here. The
+        attribute ``time_courses`` (JSON) holds these courses; with it
+        `lea_catcheside` and `survival` find their factor without time steps.
+
+    Raises
+    ------
+    InputError
+        For times that are negative, not finite or not ascending, rows without a time course,
+        unlabeled cells, unknown names, nuclei out of the center.
+    ResourceError
+        If the result would not fit into memory, or for more threads than allowed.
+
+    Notes
+    -----
+    Eqs. R1-R3 of docs/theory/dose_rate.md. Doses are summed over cells once for each time course
+    and member of the chain, never per time; the integral over all time is `absorbed_dose`. Members
+    that stay decay with the delay of the chain. Activity does not move between cells.
+
+    Examples
+    --------
+    >>> import immunodose as imd
+    >>> from immunodose.data.parameter_file import Parameter
+    >>> from immunodose.data.parameters import ParameterSet
+    >>> values = {"tumor_uptake": (5.0, "percent g-1"), "tumor_biological_half_life": (60.0, "h")}
+    >>> entries = {key: Parameter(key, value, unit, 0.0, 100.0, "assumed", "example")
+    ...            for key, (value, unit) in values.items()}
+    >>> agent = ParameterSet("example", "agent", "Example", entries, {"nuclide": "Lu-177"})
+    >>> kinetics = imd.biokinetics(agent=agent, administered_activity_Bq=10e6,
+    ...                            compartments=["tumor"]).sel(compartment="tumor")
+    >>> cells = imd.cells.lattice(shape=(2, 1, 1), spacing_um=14.0, cell_radius_um=7.0,
+    ...                           nucleus_radius_um=5.0)
+    >>> cell_mass_g = 14.0**3 * 1e-12
+    >>> decays = float(kinetics["time_integrated_activity_concentration"]) * cell_mass_g
+    >>> labeled = imd.label(cells, "Lu-177", decays_per_cell=decays, kinetics=kinetics)
+    >>> rate = imd.absorbed_dose_rate(labeled, time_h=[0.0, 24.0, 72.0], targets=["nucleus"])
+    >>> rate["absorbed_dose_rate"].sel(cell=0, target="nucleus").values.round(4)
+    array([0.0012, 0.0008, 0.0004])
+    >>> g = imd.lea_catcheside(rate, repair_half_time_min=90.0)
+    >>> g["lea_catcheside_factor"].sel(target="nucleus").values.round(4)
+    array([0.0333, 0.0333])
+    """
+    check_choice("dtype", dtype, DTYPES)
+    check_choice("summation", summation, SUMMATIONS)
+    times = _times_s(time_h)
+    check(cells)
+    require_concentric(cells)
+    kept = check_split(split)
+    model_name = require_physics(physics)
+    setting = _Setting(
+        physics=model_name,
+        density=require_density(density_g_per_cm3),
+        membrane_um=effective_membrane_um(model_name, membrane_thickness_nm),
+        shapes=cell_shapes(cells),
+        targets=_targets(targets, kept),
+        kept=kept,
+        n_threads=resolve_threads(n_threads),
+        **summation_options("kernel", summation, rtol),
+    )
+    decays = timed_decays(cells, effective_half_life_h)
+    parts = [_part(one, setting) for one in decays]
+    courses = courses_of_chains(
+        [(part.decays.chain, part.decays.course, tuple(part.models)) for part in parts]
+    )
+    _require_memory(cells, setting, parts, times.size, np.dtype(dtype).itemsize)
+    dose, reports = _dose_of_components(cells, parts, setting)
+    # Eq. R1, in Gy per h
+    density = courses.density_per_s(times) * SECONDS_PER_HOUR
+    rate = _core.response.sum_of_courses(
+        dose=dose.reshape(-1, dose.shape[-1]),
+        density=density,
+        single_precision=dtype == "float32",
+        n_threads=setting.n_threads,
+    )
+    values = rate.reshape(*dose.shape[:-1], times.size)
+    result = _dataset(cells, setting, parts, (values, dose.astype(dtype)), time_h)
+    if effective_half_life_h is not None:
+        result = result.assign(_stored(cells, decays).data_vars)
+    result.attrs = _attrs(setting, reports, courses)
+    return with_result(cells, result) if merge else result
+
+
+def _times_s(time_h: FloatLike) -> FloatArray:
+    given = np.asarray(time_h)
+    if given.dtype.kind not in "fiu" or given.ndim > 1 or given.size == 0:
+        raise InputError(
+            f"invalid time_h of shape {given.shape} and dtype {given.dtype} (allowed: one number "
+            "or a sequence of numbers in h, not empty)."
+        )
+    times = np.atleast_1d(given.astype(np.float64))
+    bad = ~(np.isfinite(times) & (times >= 0.0))
+    if bad.any():
+        i = int(np.argmax(bad))
+        raise InputError(f"time_h[{i}] = {times[i]} (allowed: finite, >= 0 h).")
+    falling = np.flatnonzero(np.diff(times) <= 0.0)
+    if falling.size:
+        i = int(falling[0])
+        raise InputError(
+            f"time_h[{i + 1}] = {times[i + 1]} after {times[i]} (allowed: ascending). Sort them."
+        )
+    return np.asarray(times * SECONDS_PER_HOUR)
+
+
+def _targets(targets: Sequence[str] | None, kept: tuple[str, ...]) -> tuple[str, ...]:
+    if targets is None:
+        return TARGETS if "target" in kept else ("nucleus",)
+    check_names("targets", "target", targets, TARGETS)
+    chosen = tuple(name for name in TARGETS if name in targets)
+    if not chosen or len(targets) != len(chosen):
+        raise InputError(f"invalid targets={tuple(targets)} (allowed: each at most once, not none)")
+    if "target" not in kept and len(chosen) != 1:
+        raise InputError(
+            f"targets={chosen} without 'target' in split (doses to several targets do not add). "
+            "Put 'target' into split, or name one target."
+        )
+    return chosen
+
+
+def _part(decays: TimedDecays, setting: _Setting) -> _Part:
+    agent = decays.agent
+    whole = physics_model(
+        agent.nuclide,
+        physics=setting.physics,
+        retention=agent.retention,
+        density_g_per_cm3=setting.density,
+    )
+    warn_of_electrons(whole)
+    if len(decays.chain.members) == 1:
+        return _Part(decays, {decays.chain.members[0]: whole})
+    if isinstance(agent.nuclide, str):
+        kept = tuple(sorted((agent.retention or {}).items()))
+        models = _named_members(agent.nuclide, setting.physics, kept, setting.density)
+    else:
+        models = _members(agent.nuclide, setting.physics, setting.density)
+    return _Part(decays, models)
+
+
+@functools.lru_cache(maxsize=16)
+def _named_members(
+    nuclide: str, physics: Physics, retention: tuple[tuple[str, float], ...], density: float
+) -> dict[str, PhysicsModel]:
+    table = named_emissions(nuclide, retention=dict(retention) or None)
+    return _members(table, physics, density)
+
+
+def _members(table: xr.Dataset, physics: Physics, density: float) -> dict[str, PhysicsModel]:
+    """Return the model of what each member of the chain emits, per decay of the parent."""
+    emitter = table["line_nuclide"].values.astype(str)
+    return {
+        name: physics_model(
+            table.isel(line=np.flatnonzero(emitter == name)),
+            physics=physics,
+            density_g_per_cm3=density,
+        )
+        for name in dict.fromkeys(emitter.tolist())
+    }
+
+
+def _kernels_of(part: _Part) -> list[tuple[int, str, Any]]:
+    """Return the member's number, emission and kernel of each kernel of a part."""
+    return [
+        (m, emission, kernel)
+        for m, model in enumerate(part.models.values())
+        for emission, kernel in model.kernels.items()
+    ]
+
+
+def _splits_kernels(part: _Part, setting: _Setting) -> bool:
+    return "emission" in setting.kept or len(part.models) > 1
+
+
+def _axes(setting: _Setting, n_rows: int) -> dict[str, int]:
+    """Return the dims of the result after `cell`, with their lengths."""
+    sizes = {
+        "nuclide": n_rows,
+        "target": len(setting.targets),
+        "emission": len(EMISSIONS),
+        "origin": len(ORIGINS),
+    }
+    return {name: sizes[name] for name in sizes if name in setting.kept}
+
+
+def _require_memory(
+    cells: xr.Dataset, setting: _Setting, parts: Sequence[_Part], n_times: int, item_bytes: int
+) -> None:
+    n_cells = int(cells.sizes["cell"])
+    n_components = sum(len(part.models) for part in parts)
+    n_origins = len(ORIGINS) if "origin" in setting.kept else 1
+    columns = int(np.prod(list(_axes(setting, int(cells.sizes["nuclide"])).values()), dtype=int))
+    kernels = max(len(_kernels_of(part)) if _splits_kernels(part, setting) else 1 for part in parts)
+    raw = 8 * len(setting.targets) * kernels * n_origins
+    per_cell = raw + columns * ((8 + item_bytes) * n_components + item_bytes * n_times)
+    require_memory(
+        n_cells * per_cell * _MB_PER_BYTE,
+        what=f"the dose rate of {n_cells} cells, {columns} values each, at {n_times} times",
+        remedy="Give fewer times or targets, a smaller split, or dtype='float32'.",
+    )
+
+
+def _dose_of_components(
+    cells: xr.Dataset, parts: Sequence[_Part], setting: _Setting
+) -> tuple[FloatArray, list[Any]]:
+    """Return the dose of each component (cell, dims of split, component) and the reports."""
+    n_rows = int(cells.sizes["nuclide"])
+    axes = _axes(setting, n_rows)
+    n_components = sum(len(part.models) for part in parts)
+    # nuclide, target, emission, origin; of length 1 where not kept
+    full = (axes.get("nuclide", 1), len(setting.targets), axes.get("emission", 1))
+    shape = (int(cells.sizes["cell"]), *full, axes.get("origin", 1), n_components)
+    dose = np.zeros(shape)
+    reports = []
+    first = 0
+    for part in parts:
+        kernels = _kernels_of(part)
+        split = _splits_kernels(part, setting)
+        sums, _, report = sum_over_cells(
+            cells,
+            part.decays.agent,
+            [kernel for _, _, kernel in kernels],
+            shapes=setting.shapes,
+            targets=setting.scored,
+            membrane_um=setting.membrane_um,
+            density=setting.density,
+            alpha_chain=None,
+            split_emission_origin=(split, "origin" in setting.kept),
+            summation=setting.summation,
+            rtol=setting.rtol,
+            n_threads=setting.n_threads,
+        )
+        labels = [emission for _, emission, _ in kernels]
+        reports.append((part.decays.name, labels, report))
+        row = part.decays.row if "nuclide" in axes else 0
+        for k, (member, emission, _) in enumerate(kernels if split else kernels[:1]):
+            column = EMISSIONS.index(emission) if "emission" in axes else 0
+            for t, name in enumerate(setting.scored):
+                place = setting.targets.index(name)
+                dose[:, row, place, column, :, first + member] += sums[:, t, k]
+        first += len(part.models)
+    for t, name in enumerate(setting.targets):
+        if name not in setting.scored:
+            dose[:, :, t] = np.nan
+    return dose.reshape(shape[0], *axes.values(), n_components), reports
+
+
+def _dataset(
+    cells: xr.Dataset,
+    setting: _Setting,
+    parts: Sequence[_Part],
+    values: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    time_h: FloatLike,
+) -> xr.Dataset:
+    rate, component = values
+    axes = tuple(_axes(setting, int(cells.sizes["nuclide"])))
+    scalar = np.ndim(time_h) == 0
+    summed = tuple(i + 1 for i, name in enumerate(axes) if name != "target")
+    component = component.sum(axis=summed).reshape(
+        component.shape[0], len(setting.targets), component.shape[-1]
+    )
+    labels: dict[str, Any] = {
+        "target": list(setting.targets),
+        "emission": list(EMISSIONS),
+        "origin": list(ORIGINS),
+        "nuclide": [str(name) for name in cells["nuclide"].values],
+    }
+    coords: dict[str, Any] = {
+        name: cells[name].variable for name in ("cell", "x", "y", "z") if name in cells
+    }
+    coords.update({name: np.array(labels[name], dtype=np.str_) for name in (*axes, "target")})
+    names = [f"{part.decays.name}: {member}" for part in parts for member in part.models]
+    coords["component"] = np.array(names, dtype=np.str_)
+    if not scalar:
+        coords["time"] = np.asarray(time_h, dtype=np.float64) * SECONDS_PER_HOUR / SECONDS_PER_DAY
+    return build(
+        {
+            "absorbed_dose_rate": (
+                ("cell", *axes) if scalar else ("cell", *axes, "time"),
+                rate[..., 0] if scalar else rate,
+            ),
+            "absorbed_dose_component": (("cell", "target", "component"), component),
+        },
+        coords=coords,
+    )
+
+
+def _stored(cells: xr.Dataset, decays: Sequence[TimedDecays]) -> xr.Dataset:
+    """Return the time courses of the rows as `label` would have stored them."""
+    first = {one.row: one.course for one in reversed(decays)}
+    courses = [first[row] for row in range(int(cells.sizes["nuclide"]))]
+    return build(course_variables(courses), coords={"nuclide": cells["nuclide"].variable})
+
+
+def _attrs(setting: _Setting, reports: list[Any], courses: TimeCourses) -> dict[str, Any]:
+    warn_of_class_spread(setting.shapes.class_spread)
+    warn_of_mesh_error(reports, setting.rtol)
+    return base_attrs(
+        time_courses=courses.to_json(),
+        dose_rate_physics=setting.physics,
+        dose_rate_membrane_thickness_nm=setting.membrane_um * NM_PER_UM,
+        dose_rate_density_g_per_cm3=setting.density,
+        dose_rate_rtol=setting.rtol,
+        dose_rate_summation=summation_attr(reports),
+        dose_rate_cross_dose_class_spread=setting.shapes.class_spread,
+    )

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Memory of a population dose, counted array by array (docs/theory/population.md, section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from immunodose.population_plan import Extent, Sweep
+from immunodose.typing import EMISSIONS, ORIGINS, TARGETS
+
+_DOUBLE, _FLOAT, _COMPLEX = 8, 4, 8  # bytes; the transforms are complex64
+_HIT_COLUMNS = 7  # hits and six moments
+_BYTES_PER_GROUP, _LANES = 160, 8  # of the voxels of a scene, sphere_scene.hpp
+_SUMS, _SUMS_WITH_HITS = 6, 13  # of a tally per cell and class, region_tally.hpp
+# Arrays (cell, target, class) of one agent: hits, LET and energy, and of a mean their variances
+# and covariance (hit_moments.hpp).
+_HITS_OF_REALIZATION, _HITS_OF_MEAN = 3, 7
+_HIT_TABLES, _MEAN_TABLES = 4.5, 10.0  # with all emissions, while LET and errors are made
+_CELLS_PER_OCTAVE = 128  # of a table over squared distance, square_grid.hpp
+_DENSE_BINS_PER_POINT = 4.0  # of a grid of points, grid_index.cpp
+_POINTS_PER_BIN = 8.0  # neighbor_sum.cpp
+# Stacks and heaps of threads, buffers of a fixed size: measured.
+_FIXED_BYTES = 2.5e6
+_KEPT_BY_ALLOCATOR = 0.5
+# Tables of twelve shape classes with all columns, and a mesh of a million nodes.
+_MOST_TABLE_BYTES = 4e8
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Columns of the result: what `split` keeps, and what the core makes of it for one agent."""
+
+    kept: tuple[str, ...]
+    dtype: str
+    n_agents: int
+    n_targets: int  # that have a mass; the others are NaN
+    emissions: tuple[str, ...]  # of the nuclide that has most
+    has_hits: bool
+
+    @property
+    def core(self) -> int:
+        """Columns of one agent in the core."""
+        return (
+            (self.n_targets if "target" in self.kept else 1)
+            * (len(self.emissions) if "emission" in self.kept else 1)
+            * self._origins
+        )
+
+    @property
+    def full(self) -> int:
+        """Columns of one agent with all labels."""
+        return (
+            (len(TARGETS) if "target" in self.kept else 1)
+            * (len(EMISSIONS) if "emission" in self.kept else 1)
+            * self._origins
+        )
+
+    @property
+    def output(self) -> int:
+        """Columns of the dose in the result."""
+        return self.full * (self.n_agents if "nuclide" in self.kept else 1)
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes per number of the result."""
+        return int(np.dtype(self.dtype).itemsize)
+
+    @property
+    def _origins(self) -> int:
+        return len(ORIGINS) if "origin" in self.kept else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes of the result, and of the moment that needs most: `grids` are the meshes in it."""
+
+    output: float
+    peak: float
+    grids: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """What the memory depends on beside the columns."""
+
+    extent: Extent
+    n_shapes: int
+    n_classes: int
+    n_sources: Sequence[int]  # pairs of cell and compartment with activity, per agent
+    n_compartments: int  # with activity in any cell
+    n_threads: int
+    has_offsets: bool = False
+
+
+def most_bytes(n_cells: int, columns: Columns) -> float:
+    """Return more than any dose with these columns needs, without a look at the cells."""
+    arrays = _DOUBLE * columns.full * (7 * columns.n_agents + 4)
+    hits = (len(TARGETS) * 3 * len(EMISSIONS) * columns.n_agents + 4 * 40) * _DOUBLE
+    # Lists, grids and meshes of at most 64 nodes per cell (population_channels.cpp), or voxels.
+    work = 2500.0 + 24.0 * columns.n_agents
+    return n_cells * (arrays + hits + work) + _MOST_TABLE_BYTES
+
+
+def kernel_memory(of: Population, columns: Columns, sweeps: Sequence[Sequence[Sweep]]) -> Memory:
+    """Memory of method "kernel"; `sweeps` of each agent."""
+    n = of.extent.n_cells
+    hits = _DOUBLE * _HIT_COLUMNS if columns.has_hits else 0
+    core, full = _DOUBLE * columns.core, _DOUBLE * columns.full
+    labeled = 0 if core == full else full
+    # Activities of all agents, shapes and classes of the cells.
+    held = n * columns.n_agents * 3 * _DOUBLE + n * 2 * _DOUBLE + of.n_shapes * 4 * _DOUBLE
+    output = n * (columns.output * columns.item_bytes + (hits + _DOUBLE if hits else 0))
+    moments = [Memory(output, _last_stage(n, columns, hits, held, output))]
+    for done, (own, n_sources) in enumerate(zip(sweeps, of.n_sources, strict=True)):
+        before = held + n * done * (full + hits)
+        lists = 0.0
+        for sweep in own:
+            for work, grids in _sweep_bytes(of, columns, sweep, n_sources):
+                total = before + n * (core + hits) + work + grids
+                moments.append(Memory(output, total, grids))
+                lists = max(lists, work)
+        # Some of what the lists of the sweeps took stays with the allocator.
+        kept = _KEPT_BY_ALLOCATOR * lists
+        moments.append(Memory(output, before + n * (core + hits + labeled) + kept))
+    most = max(moments, key=lambda moment: moment.peak)
+    return Memory(float(output), float(most.peak + _FIXED_BYTES), float(most.grids))
+
+
+def _last_stage(n: int, columns: Columns, hits: int, held: float, output: float) -> float:
+    """Bytes while the doses of the agents become one array."""
+    agents = columns.n_agents
+    full = _DOUBLE * columns.full
+    summed = full * (agents if "nuclide" in columns.kept else min(agents - 1, 2))
+    unchanged = columns.dtype == "float64" and "nuclide" not in columns.kept
+    # With one agent the result is its very array.
+    cast = 0.0 if unchanged else output
+    return held + n * (agents * (full + hits) + summed + (agents + 2) * hits) + cast
+
+
+def _sweep_bytes(
+    of: Population, columns: Columns, sweep: Sweep, n_sources: int
+) -> list[tuple[float, float]]:
+    """Bytes of the stages of one sweep, without and of the meshes."""
+    n_kernels = len(sweep.emissions) if "emission" in columns.kept else min(1, len(sweep.emissions))
+    if sweep.summation == "direct":
+        n_kernels = len(sweep.emissions)
+    targets = columns.n_targets if "target" in columns.kept else 1
+    width = n_kernels * targets + (_HIT_COLUMNS if sweep.has_hits else 0)
+    if sweep.summation == "direct":
+        return [(_direct_bytes(of, sweep, width, n_sources), 0.0)]
+    if sweep.mesh is None:
+        reach = sweep.reach_um + 2.0 * of.extent.largest_radius_um
+        return [(_list_bytes(of, width, reach, n_sources), 0.0)]
+    n = of.extent.n_cells
+    size = float(np.prod(sweep.mesh.n, dtype=np.float64))
+    nodes = float(np.prod(sweep.mesh.n_transform, dtype=np.float64))
+    transform = _COMPLEX * nodes / 2.0
+    octant = _FLOAT * nodes / 8.0
+    lines = transform * sweep.mesh.n[0] / sweep.mesh.n_transform[0]
+    fields = n * _FLOAT * width
+    sorted_points = n * 6 * _DOUBLE  # grid: points, order; planes; values read back
+    spread = (n * 8 * _DOUBLE, 3.0 * _FLOAT * size)  # grid with its keys, two weights
+    forward = (n * 5 * _DOUBLE, transform + lines + _FLOAT * size)
+    # Transform, product, kernel twice, its lines back, field twice.
+    back = (sorted_points + fields, 2.0 * transform + 2.0 * octant + lines + 3.0 * _FLOAT * size)
+    near = (fields + _list_bytes(of, width, sweep.mesh.cut_um, n_sources), transform)
+    return [spread, forward, back, near]
+
+
+def _table_bytes(of: Population, width: int, shortest_um: float, longest_um: float) -> float:
+    lanes = width if width <= 1 else -(-width // 4) * 4
+    octaves = 2.0 * float(np.log2(max(longest_um, shortest_um) / shortest_um))
+    rows = _CELLS_PER_OCTAVE * octaves + 3.0
+    tables = of.n_classes**2 * of.n_compartments
+    # In double precision while a thread fills one of them.
+    return rows * lanes * (tables * 2 * _FLOAT + of.n_threads * 3 * _DOUBLE)
+
+
+def _list_bytes(of: Population, width: int, reach_um: float, n_sources: int) -> float:
+    """Sources, targets, their grids and the tables of a sum over neighbors."""
+    extent = of.extent
+    n = extent.n_cells
+    volume = float(np.prod([max(edge, 1.0) for edge in extent.box_um]))
+    edge = min(float(np.cbrt(_POINTS_PER_BIN * volume / max(n, 1))), reach_um)
+    bins = min(_DENSE_BINS_PER_POINT * n + 4096.0, volume / edge**3)
+    occupied = min(float(n), bins)
+    source, point, key = 3 * _DOUBLE + 3 * _FLOAT, 4 * _DOUBLE, _DOUBLE
+    lists = n_sources * (2 * source + point + key) + n * (2 * _FLOAT + point + key)
+    # Starts of the bins twice while points are sorted; keys and starts of those with points.
+    grids = bins * 3 * _DOUBLE + occupied * 4 * _DOUBLE
+    near = min(float(n_sources), extent.neighbors_within(reach_um + edge) * n_sources / max(n, 1))
+    buffers = of.n_threads * near * 7 * _FLOAT
+    shortest = 1.6 * extent.smallest_radius_um
+    longest = float(np.hypot(min(reach_um, extent.diameter_um), 2.0 * extent.largest_radius_um))
+    return lists + grids + buffers + _table_bytes(of, width, shortest, longest)
+
+
+def _direct_bytes(of: Population, sweep: Sweep, width: int, n_sources: int) -> float:
+    """Sources, grids, histograms and tables of a sum over all pairs in double precision."""
+    extent = of.extent
+    n = extent.n_cells
+    source, point = 5 * _DOUBLE + _FLOAT, 4 * _DOUBLE
+    lists = n_sources * (2 * source + point) + n * (point + _DOUBLE)
+    # 0.2 um or 0.04 radii from node to node, about 50 more near contact (population_direct.cpp).
+    step = min(0.2, 0.04 * extent.smallest_radius_um)
+    longest = min(sweep.reach_um + 2.0 * extent.largest_radius_um, extent.diameter_um)
+    nodes = longest / step + 200.0
+    slots = of.n_classes * 3
+    tables = of.n_classes**2 * of.n_compartments * nodes * width
+    return lists + _DOUBLE * (tables + of.n_threads * nodes * slots)
+
+
+def monte_carlo_memory(
+    of: Population, columns: Columns, *, realization: bool, hits: bool
+) -> Memory:
+    """Memory of method "monte_carlo"."""
+    n, agents = of.extent.n_cells, columns.n_agents
+    classes = len(columns.emissions)
+    core, full = _DOUBLE * columns.core, _DOUBLE * columns.full
+    target_class = _DOUBLE * len(TARGETS) * classes  # one number per target and class
+    scored = (_HITS_OF_REALIZATION if realization else _HITS_OF_MEAN) if hits else 0
+    result = core * (1 if realization else 2) + scored * target_class
+    sums = (_SUMS_WITH_HITS if hits else _SUMS) * _DOUBLE * classes
+    # The moments of a mean are copied to the order of the caller when all batches are done.
+    moments = 0 if realization else scored * target_class
+    held = _scene_bytes(of) + n * _DOUBLE * (len(TARGETS) + 3 * agents)
+    slots = 6 * _DOUBLE + 1
+    transport = held + n * ((agents - 1) * result + result + sums + moments + slots)
+    dose = columns.output * columns.item_bytes
+    labeled = agents * full if "emission" in columns.kept else 0
+    stack = product = agents * full
+    summed = 0 if "nuclide" in columns.kept else full
+    labels = _DOUBLE * len(TARGETS) * len(EMISSIONS)
+    doses = dose if realization else 2 * dose
+    tables = (2 if realization else 4) * labels if hits else 0
+    after = held + n * (agents * result + stack)
+    stages = [transport, after + n * labeled, after + n * (product + summed + dose)]
+    if not realization:
+        stages.append(after + n * (2 * dose + labeled + stack + product + summed))
+    if hits:
+        kept = doses + (0 if realization else labeled)
+        stages.append(after + n * (kept + (_HIT_TABLES if realization else _MEAN_TABLES) * labels))
+    return Memory(float(n * (doses + tables)), float(max(stages) + _FIXED_BYTES))
+
+
+def _scene_bytes(of: Population) -> float:
+    """Cells, their order, and the voxels that list them."""
+    extent = of.extent
+    n = extent.n_cells
+    box = np.array(extent.box_um) + 2.0 * extent.largest_radius_um
+    mean = 0.5 * (extent.smallest_radius_um + extent.largest_radius_um)
+    volume = float(np.prod(box))
+    voxels = min(volume / (2.0 * mean) ** 3, 4.0 * n + 64.0)
+    # Cells are listed in the eight voxels that they touch; half of the last groups are empty.
+    groups = min(_LANES * n, voxels) + 0.6 * n
+    offsets = n * 6 * _DOUBLE if of.has_offsets else 0.0
+    return n * 8 * _DOUBLE + groups * _BYTES_PER_GROUP + voxels * _DOUBLE + offsets

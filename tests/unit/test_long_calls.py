@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Long calls of population doses tell how far they are, and stop when asked to."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from types import FrameType
+
+import pytest
+import xarray as xr
+
+import immunodose as imd
+
+
+def labeled(n_side: int, *nuclides: str) -> xr.Dataset:
+    cells = imd.cells.lattice(
+        shape=(n_side,) * 3, spacing_um=10.2, cell_radius_um=5.0, nucleus_radius_um=4.0
+    )
+    for nuclide in nuclides:
+        cells = imd.label(cells, nuclide, decays_per_cell=1.0)
+    return cells
+
+
+@pytest.mark.parametrize(
+    "options", [{"physics": "mird"}, {"method": "monte_carlo", "n_histories": 64, "rng": 1}]
+)
+def test_progress_after_each_nuclide(options: dict[str, object]) -> None:
+    cells = labeled(2, "Lu-177", "At-211")
+    calls: list[tuple[int, int, str]] = []
+    dose = imd.absorbed_dose(
+        cells, progress=lambda done, total, text: calls.append((done, total, text)), **options
+    )
+    assert calls == [(1, 2, "nuclides"), (2, 2, "nuclides")]
+    assert dose.equals(imd.absorbed_dose(cells, **options))
+
+
+class Stop(Exception):
+    """Raised by the signal handler, as Ctrl-C raises KeyboardInterrupt."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs setitimer")
+@pytest.mark.parametrize(
+    ("n_side", "options"),
+    [
+        (60, {"physics": "mird", "split": (), "summation": "direct"}),
+        (60, {"physics": "mird", "split": (), "summation": "cell_list"}),
+        (4, {"method": "monte_carlo", "n_histories": 32 * 10**6, "rng": 1}),
+        (4, {"method": "monte_carlo", "realization": True, "rng": 1}),
+    ],
+    ids=["direct", "cell_list", "mean", "realization"],
+)
+def test_a_signal_stops_a_running_call(n_side: int, options: dict[str, object]) -> None:
+    cells = labeled(n_side, "Lu-177")
+    if options.get("realization"):
+        cells["time_integrated_activity"] *= 1e6
+    small = {**options, "n_histories": 64} if "n_histories" in options else options
+    if not options.get("realization"):
+        imd.absorbed_dose(labeled(2, "Lu-177"), **small)  # loads tables
+
+    def stop(signal_number: int, frame: FrameType | None) -> None:
+        raise Stop
+
+    former = signal.signal(signal.SIGALRM, stop)
+    delay_s = 0.5
+    asked = time.perf_counter() + delay_s
+    signal.setitimer(signal.ITIMER_REAL, delay_s)
+    try:
+        with pytest.raises(Stop):
+            imd.absorbed_dose(cells, n_threads=1, **options)
+        # The core looks every 50 ms, and ends its blocks; machines of tests are busy.
+        assert time.perf_counter() - asked < 2.0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, former)
