@@ -70,11 +70,11 @@ README_ROWS = (
     ("225Ac with its chain in a cell", ("225Ac chain, kernel", "225Ac chain 5/4 um")),
     ("211At hits and specific energies", ("211At, quadrature",)),
     ("177Lu, straight tracks (`physics=\"mird\"`)", ("177Lu 5/3 um",)),
-    ("Kernel against own Monte Carlo (every collision), every pair of regions", (
+    ("Kernel against own Monte Carlo (every collision), pairs within 0.6 of the range", (
         "kernel over detailed",)),
-    ("Kernel against own Monte Carlo (grouped steps), every pair", (
+    ("Kernel against own Monte Carlo (grouped steps), pairs within 0.6 of the range", (
         "kernel over condensed",)),
-    ("Grouped steps against every collision, every pair", (
+    ("Grouped steps against every collision, pairs within 0.6 of the range", (
         "condensed over detailed",)),
     ("DSB yield per Gy, absolute and 225Ac over 177Lu", ("initial yield",)),
 )  # fmt: skip

@@ -66,6 +66,11 @@ py::tuple bound_build_kernel(const ElectronPhysics& physics, double energy_keV,
                         kernel.csda_range_um);
 }
 
+template <double (ElectronPhysics::*quantity)(double) const>
+py::array_t<double> map_physics(const ElectronPhysics& self, const DoubleArray& energy_keV) {
+  return map_energies(energy_keV, [&](double e) { return (self.*quantity)(e); });
+}
+
 py::array_t<double> scaled_distances() {
   const auto& grid = ElectronKernelTable::scaled_distance;
   std::vector<double> nodes;
@@ -78,18 +83,11 @@ py::array_t<double> scaled_distances() {
 void register_electrons(py::module_& physics) {
   py::class_<ElectronPhysics>(physics, "ElectronPhysics")
       .def(py::init<double>(), py::arg("density_g_per_cm3"))
-      .def(
-          "stopping_keV_per_um",
-          [](const ElectronPhysics& self, const DoubleArray& energy_keV) {
-            return map_energies(energy_keV, [&](double e) { return self.stopping_keV_per_um(e); });
-          },
-          py::arg("energy_keV"))
-      .def(
-          "csda_range_um",
-          [](const ElectronPhysics& self, const DoubleArray& energy_keV) {
-            return map_energies(energy_keV, [&](double e) { return self.csda_range_um(e); });
-          },
-          py::arg("energy_keV"))
+      .def("stopping_keV_per_um", &map_physics<&ElectronPhysics::stopping_keV_per_um>,
+           py::arg("energy_keV"))
+      .def("slowing_let_keV_per_um", &map_physics<&ElectronPhysics::slowing_let_keV_per_um>,
+           py::arg("energy_keV"))
+      .def("csda_range_um", &map_physics<&ElectronPhysics::csda_range_um>, py::arg("energy_keV"))
       .def(
           "inelastic_rate_per_um",
           [](const ElectronPhysics& self, const DoubleArray& energy_keV) {

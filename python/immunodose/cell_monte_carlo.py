@@ -23,7 +23,7 @@ from immunodose.emission_kernels import (
     require_electron_cutoff,
 )
 from immunodose.errors import InputError, ValidityWarning, did_you_mean
-from immunodose.physics import TOLERATED_BELOW, require_density
+from immunodose.physics import TOLERATED_BELOW, require_density, require_physics
 from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike, random_root
 from immunodose.schema import build
@@ -91,7 +91,7 @@ def refuse_monte_carlo_options(options: Mapping[str, object], physics: str | Non
     _refuse_unknown(options)
     if options:
         raise InputError(
-            f"physics={physics!r} does not know {', '.join(sorted(options))}. "
+            f"physics={require_physics(physics)!r} does not know {', '.join(sorted(options))}. "
             "Leave out or give physics='monte_carlo'."
         )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from immunodose.data.emissions_table import check_emissions_table
 from immunodose.errors import InputError, UnitError, did_you_mean
 from immunodose.units import SECONDS_PER_HOUR
 
@@ -48,12 +49,7 @@ def identify(nuclide: str | xr.Dataset) -> Agent:
             f"the emissions Dataset has attrs['nuclide'] = {name!r} (allowed: a name without '#')."
             " Give the Dataset of immunodose.emissions or emissions_from_csv."
         )
-    absent = [key for key in ("energy", "yield_per_decay", "emission") if key not in nuclide]
-    if absent:
-        raise InputError(
-            f"the emissions Dataset of {name} lacks {', '.join(absent)}. "
-            "Give the Dataset of immunodose.emissions or emissions_from_csv."
-        )
+    check_emissions_table(nuclide)
     half_life = float(nuclide.attrs.get("half_life_s", math.nan))
     return Agent(name, half_life, spectrum_to_json(nuclide))
 

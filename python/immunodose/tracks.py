@@ -15,7 +15,7 @@ from immunodose.emission_kernels import (
     LOWEST_CUTOFF_KEV,
     require_electron_cutoff,
 )
-from immunodose.errors import InputError, did_you_mean
+from immunodose.errors import DataNotFoundError, InputError, did_you_mean
 from immunodose.monte_carlo import decay_sampler
 from immunodose.physics import require_density
 from immunodose.population_options import ELECTRON_MODES
@@ -189,7 +189,7 @@ def track(
     else:
         label = nuclide_label(nuclide_or_particle)
         _refuse_energy(label, energy_keV)
-        sampler = decay_sampler(nuclide_or_particle, chain=chain, retention=retention)
+        sampler = _sampler(nuclide_or_particle, chain, retention)
         points = _core.transport.record_decay(sampler, options)
         emission = np.array(EMISSIONS)[points["emission"]]
     attrs = base_attrs(
@@ -205,6 +205,15 @@ def track(
         **{name: points[name] for name in ("emitted_keV", "escaped_keV", "left_keV")},
     )
     return _dataset(points, emission, attrs)
+
+
+def _sampler(
+    nuclide: str | xr.Dataset, chain: bool, retention: Mapping[str, float] | None
+) -> _core.transport.DecaySampler:
+    try:
+        return decay_sampler(nuclide, chain=chain, retention=retention)
+    except DataNotFoundError as error:
+        raise DataNotFoundError(f"{error} Single particles: {', '.join(_ENERGY_KEV)}.") from error
 
 
 def _is_population(source: str | xr.Dataset) -> TypeGuard[xr.Dataset]:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 # Membranes of cells are 4-10 nm; thicker "membranes" suggest um given as nm.
 _LARGEST_MEMBRANE_NM = 1000.0
+_HIGHEST_STRAGGLED_ALPHA_KEV = 11_800.0
 # A shorter offset is none: doses change with its square, by less than 1e-8.
 _SHORTEST_OFFSET_UM = 1e-4
 
@@ -125,7 +126,7 @@ def s_values(
     density_g_per_cm3
         Density of the water, 0.2 to 3 (`allow_unusual` for others > 0).
     allow_unusual
-        Whether radii outside 0.5 to 100 um, or such a density, pass.
+        Whether radii outside 0.5 to 100 um, membranes above 1000 nm, or such a density, pass.
     **monte_carlo
         `nucleus_offset_um` (along x, or a vector) of the center of the nucleus; other models than
         "monte_carlo" know it at distance 0. Of `physics="monte_carlo"` only: `n_histories` of each
@@ -189,7 +190,9 @@ def s_values(
             radii_um=(cell_radius_um, nucleus_radius_um),
             source_radii_um=(source_cell_radius_um, source_nucleus_radius_um),
             distance_um=distance_um,
-            membrane_um=effective_membrane_um(physics, membrane_thickness_nm),
+            membrane_um=effective_membrane_um(
+                physics, membrane_thickness_nm, allow_unusual=allow_unusual
+            ),
             retention=retention,
             chain=chain,
             density_g_per_cm3=density_g_per_cm3,
@@ -214,7 +217,9 @@ def s_values(
         radii_um=(cell_radius_um, nucleus_radius_um),
         source_radii_um=(source_cell_radius_um, source_nucleus_radius_um),
         distance_um=distance_um,
-        membrane_thickness_nm=membrane_thickness_nm,
+        membrane_um=effective_membrane_um(
+            model.physics, membrane_thickness_nm, allow_unusual=allow_unusual
+        ),
         nucleus_offset_um=offset_vector_um(offset_um),
         allow_unusual=allow_unusual,
     )
@@ -245,7 +250,9 @@ def s_values_alpha(
     >>> round(float(s.s_value.sel(target="nucleus", source="nucleus", emission="alpha").sum()), 3)
     0.092
     """
-    table = _one_line("alpha", energy_keV, (1.0, 12000.0))
+    # With straggling an alpha may reach beyond the stopping powers from 11800 keV on.
+    highest_keV = _HIGHEST_STRAGGLED_ALPHA_KEV if physics in (None, "kernel") else 12000.0
+    table = _one_line("alpha", energy_keV, (1.0, highest_keV))
     return s_values(
         table,
         cell_radius_um=cell_radius_um,
@@ -329,17 +336,16 @@ def _s_values(
     radii_um: tuple[float, float],
     source_radii_um: tuple[float | None, float | None],
     distance_um: FloatLike,
-    membrane_thickness_nm: float,
+    membrane_um: float,
     nucleus_offset_um: tuple[float, float, float],
     allow_unusual: bool,
 ) -> xr.Dataset:
-    membrane_um = effective_membrane_um(model.physics, membrane_thickness_nm)
     target = _cell(radii_um, membrane_um, allow_unusual)
     given = [
         own if radius is None else radius
         for own, radius in zip(radii_um, source_radii_um, strict=True)
     ]
-    source = _cell((given[0], given[1]), membrane_um, allow_unusual)
+    source = _cell((given[0], given[1]), membrane_um, allow_unusual, prefix="source_")
     distance = _distances(distance_um, source, target)
     offset_um = math.hypot(*nucleus_offset_um)
     if offset_um >= _SHORTEST_OFFSET_UM:
@@ -426,16 +432,19 @@ def _displaced(cell: _Cell, offset_um: float, distance_um: FloatArray, physics: 
     return replace(cell, offset_um=offset_um)
 
 
-def effective_membrane_um(physics: Physics, membrane_thickness_nm: float) -> float:
+def effective_membrane_um(
+    physics: Physics, membrane_thickness_nm: float, *, allow_unusual: bool = False
+) -> float:
     """Membrane thickness that a model uses: the `mird` tables know only a surface."""
     if not np.isfinite(membrane_thickness_nm) or membrane_thickness_nm < 0.0:
         raise InputError(
             f"invalid membrane_thickness_nm={membrane_thickness_nm} (allowed: finite, >= 0)."
         )
-    if membrane_thickness_nm > _LARGEST_MEMBRANE_NM:
+    if membrane_thickness_nm > _LARGEST_MEMBRANE_NM and not allow_unusual:
         raise UnitError(
             f"membrane_thickness_nm={membrane_thickness_nm:g} exceeds 1000 nm. "
-            "Is it in another unit? Cell membranes are 4 to 10 nm thick."
+            "Is it in another unit? Cell membranes are 4 to 10 nm thick. S values take it with "
+            "allow_unusual=True."
         )
     return 0.0 if physics == "mird" else membrane_thickness_nm / NM_PER_UM
 
@@ -449,11 +458,16 @@ def _distances(distance_um: FloatLike, source: _Cell, target: _Cell) -> FloatArr
     )
 
 
-def _cell(radii_um: tuple[float, float], membrane_um: float, allow_unusual: bool) -> _Cell:
-    cell_radius, nucleus_radius = require_scalar_radii(*radii_um, allow_unusual=allow_unusual)
+def _cell(
+    radii_um: tuple[float, float], membrane_um: float, allow_unusual: bool, *, prefix: str = ""
+) -> _Cell:
+    cell_radius, nucleus_radius = require_scalar_radii(
+        *radii_um, allow_unusual=allow_unusual, prefix=prefix
+    )
     if nucleus_radius > cell_radius - membrane_um:
         raise GeometryError(
-            f"the nucleus ({nucleus_radius:g} um) reaches into the membrane of its cell "
-            f"({cell_radius:g} um less {membrane_um * NM_PER_UM:g} nm). Give a smaller nucleus."
+            f"the nucleus ({prefix}nucleus_radius_um={nucleus_radius:g}) reaches into the membrane "
+            f"of its cell ({cell_radius:g} um less {membrane_um * NM_PER_UM:g} nm). Give a smaller "
+            "nucleus."
         )
     return _Cell(cell_radius, nucleus_radius, membrane_um)

@@ -100,7 +100,9 @@ def source_shape(
         raise InputError(
             "give both source_cell_radius_um and source_nucleus_radius_um: the target is no sphere."
         )
-    cell, nucleus = require_scalar_radii(own[0], own[1], allow_unusual=allow_unusual)
+    cell, nucleus = require_scalar_radii(
+        own[0], own[1], allow_unusual=allow_unusual, prefix="source_"
+    )
     return CellShape((cell,) * 3, (nucleus,) * 3, target.offset)
 
 

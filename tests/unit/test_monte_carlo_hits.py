@@ -13,6 +13,7 @@ import pytest
 import xarray as xr
 
 import immunodose as imd
+from immunodose import _core
 from immunodose.errors import InputError
 from immunodose.testing import assert_same_bits, assert_schema
 
@@ -90,6 +91,61 @@ def test_let_of_a_mean_is_that_of_a_realization() -> None:
         error = np.sqrt(2.0) * float(let["let_dose_mean_stderr"])
         assert abs(float(let["let_dose_mean"]) - other) < 5.0 * error  # false alarms: 6e-7
         assert 0.0 < error < 0.02 * other
+
+
+def slowing_let(energy_keV: float) -> float:
+    """Mean stopping power (keV/um) over the energies of an electron that stops, by NumPy."""
+    physics = _core.physics.ElectronPhysics(density_g_per_cm3=1.0)
+    energy = np.geomspace(0.03, energy_keV, 4000)
+    stopping = physics.stopping_keV_per_um(energy)
+    rest = 0.03 * stopping[0]
+    area = 0.5 * np.sum(np.diff(energy) * (stopping[1:] + stopping[:-1]))
+    return float((area + rest) / energy_keV)
+
+
+@pytest.mark.parametrize(("energy_keV", "n_histories"), [(10.0, 3200), (50.0, 1600)])
+def test_let_of_electrons_does_not_depend_on_size_or_mode(
+    tmp_path: Path, energy_keV: float, n_histories: int
+) -> None:
+    """Whole electrons in a large cell have the CSDA mean; smaller cells lose the slow ends."""
+    line = one_line(tmp_path, energy_keV)
+    before = 0.0
+    for radius_um in (2.5, 10.0, 90.0):
+        cell = imd.cells.lattice(
+            shape=(1, 1, 1), spacing_um=300.0, cell_radius_um=1.1 * radius_um,
+            nucleus_radius_um=radius_um,
+        )  # fmt: skip
+        labeled = imd.label(cell, line, decays_per_cell=1.0, localization={"nucleus": 1.0})
+        modes = [
+            transport(labeled, n_histories=n_histories, electron_mode=mode)
+            .isel(cell=0)
+            .sel(target="cell", emission="auger_ce")
+            for mode in ("detailed", "condensed")
+        ]
+        let = [float(mode["let_dose_mean"]) for mode in modes]
+        error = float(np.hypot(*(float(mode["let_dose_mean_stderr"]) for mode in modes)))
+        # False alarms: 6e-7; 1 % for the grouped losses.
+        assert abs(let[1] - let[0]) < 5.0 * error + 0.01 * let[0]
+        assert let[0] > before
+        before = let[0]
+    assert let[0] == pytest.approx(slowing_let(energy_keV), rel=0.05)
+
+
+def test_let_of_photons_is_that_of_their_electrons(tmp_path: Path) -> None:
+    file = tmp_path / "photon.csv"
+    file.write_text("energy_keV,yield_per_decay,emission\n5,1,photon\n")
+    cell = imd.cells.lattice(
+        shape=(1, 1, 1), spacing_um=5e3, cell_radius_um=100.0, nucleus_radius_um=90.0
+    )
+    labeled = imd.label(
+        cell, imd.emissions_from_csv(file), decays_per_cell=1.0, localization={"nucleus": 1.0}
+    )
+    found = transport(labeled, n_histories=1600).isel(cell=0).sel(target="cell")
+    # A photoelectron of 5 keV less the binding energy of the K shell, which stays as an electron.
+    binding_keV = 0.538
+    electron = 5.0 - binding_keV
+    expected = (electron * slowing_let(electron) + binding_keV * slowing_let(binding_keV)) / 5.0
+    assert float(found["let_dose_mean"].sel(emission="photon")) == pytest.approx(expected, rel=0.03)
 
 
 @pytest.mark.parametrize("options", [{"realization": True}, {"n_histories": 64}], ids=str)

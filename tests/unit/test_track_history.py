@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 import immunodose as imd
-from immunodose import schema
+from immunodose import _core, schema
 from immunodose.errors import InputError
 from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3
 
@@ -125,25 +125,48 @@ def test_points_lie_in_their_region() -> None:
     assert away.max() <= 5.0 + 1e-9
 
 
-def test_the_let_of_electrons_is_weighted_with_the_energy_they_leave() -> None:
-    """Each deposit counts with the stopping power of the electron before it."""
+def let_of_deposits(points: xr.Dataset) -> np.ndarray:
+    """LET (keV/um) that each deposit counts with, from the points of a history (Eq. MC-13)."""
+    physics = _core.physics.ElectronPhysics(density_g_per_cm3=1.0)
+    track, parent = points["track"].values, points["parent_track"].values
+    energy, deposit = points["energy"].values, points["energy_deposited"].values
+    place = np.stack([points[axis].values for axis in "xyz"], axis=1)
+    start = np.flatnonzero(np.r_[True, track[1:] != track[:-1]])
+    # Stops there: all that the electron had; else what it lost between two points.
+    stops = np.r_[False, energy[1:] == 0.0]
+    before = np.r_[0.0, energy[:-1]]
+    before[start] = deposit[start]
+    stops[start] = True
+    at = np.maximum(before, 0.03)
+    let = np.where(stops, physics.slowing_let_keV_per_um(at), physics.stopping_keV_per_um(at))
+    inherited: dict[int, float] = {}
+    for i in start:  # delta rays follow their parents
+        own, mother = int(track[i]), int(parent[i])
+        if mother < 0:
+            continue
+        if mother in inherited:
+            inherited[own] = inherited[mother]
+        else:
+            same = (track == mother) & (place == place[i]).all(axis=1)
+            inherited[own] = float(let[np.flatnonzero(same)[0]])
+        let[track == own] = inherited[own]
+    return np.asarray(let)
+
+
+def test_deposits_count_with_the_let_of_the_electron_that_is_not_a_delta_ray() -> None:
     dose = realization(electron_mode="detailed", emissions=("beta",))
     energy, weighted = np.zeros((4, 3)), np.zeros((4, 3))
     for history in range(n_histories(dose)):
         points = imd.track(dose, history=history)
         if points.sizes["point"] == 0:
             continue
-        track, let = points["track"].values, points["let"].values
-        slowest = np.nanmax(let[points["energy"].values < 0.1], initial=0.0)
-        before = np.r_[np.nan, let[:-1]]
-        before[np.r_[True, track[1:] != track[:-1]]] = 0.0  # nothing is left at a start
-        before[np.isnan(before)] = slowest
+        let = let_of_deposits(points)
         deposit = points["energy_deposited"].values
         for r, name in enumerate(REGIONS):
             here = points["point_region"].values == name
             cell = points["point_cell"].values[here]
             np.add.at(energy[:, r], cell, deposit[here])
-            np.add.at(weighted[:, r], cell, (deposit * before)[here])
+            np.add.at(weighted[:, r], cell, (deposit * let)[here])
     found = dose["let_dose_mean"].sel(emission="beta", target=list(REGIONS)).values
     hit = energy > 1.0
     assert hit.sum() >= 4

@@ -396,3 +396,33 @@ def test_four_equal_alphas_are_a_compound_poisson(p: float) -> None:
     # z of four independent alphas: E[z^2] = 4 q + 12 m^2 with q, m of one alpha.
     single = mean / 4.0
     np.testing.assert_allclose(square, single_square + 12.0 * single**2, rtol=1e-3)
+
+
+def test_messages_name_what_was_given() -> None:
+    with pytest.raises(InputError, match="physics='kernel' does not know n_histories"):
+        imd.s_values("Lu-177", cell_radius_um=7.0, nucleus_radius_um=5.0, n_histories=64)
+    with pytest.raises(GeometryError, match="source_nucleus_radius_um=5 exceeds source_cell"):
+        imd.s_values(
+            "Lu-177", cell_radius_um=7.0, nucleus_radius_um=5.0, source_cell_radius_um=4.0,
+            distance_um=20.0,
+        )  # fmt: skip
+    with pytest.raises(InputError, match="1 to 11800 keV"):
+        imd.s_values_alpha(11_900.0, cell_radius_um=7.0, nucleus_radius_um=5.0)
+    thick = imd.s_values(
+        "Lu-177", cell_radius_um=7.0, nucleus_radius_um=5.0, membrane_thickness_nm=1500.0,
+        allow_unusual=True,
+    )  # fmt: skip
+    assert thick.attrs["membrane_thickness_nm"] == 1500.0
+
+
+@pytest.mark.parametrize(
+    "name", ["nucleus_offset_X", "nucleus_offset", "nucleus_ofset_x", "nucleus_offset_x_um"]
+)
+def test_misspelled_offsets_are_refused(name: str) -> None:
+    cells = imd.cells.lattice(
+        shape=(2, 1, 1), spacing_um=14.0, cell_radius_um=7.0, nucleus_radius_um=5.0
+    )
+    shifted = imd.label(cells, "Lu-177", decays_per_cell=1.0).assign({name: ("cell", np.ones(2))})
+    for method in ("kernel", "monte_carlo"):
+        with pytest.raises(InputError, match=f"'{name}' would not move nuclei"):
+            imd.absorbed_dose(shifted, method=method)

@@ -74,6 +74,7 @@ ElectronPhysics::ElectronPhysics(double density_g_per_cm3) : density_(density_g_
     if (i % nodes_per_row == 0) add_sampler_row(spectrum);
   }
   integrate_ranges();
+  average_stopping();
 }
 
 ElectronPhysics::Node ElectronPhysics::make_node(double energy_keV,
@@ -117,6 +118,20 @@ void ElectronPhysics::integrate_ranges() {
     const double step = energies.node(i) - energies.node(i - 1);
     nodes_[i].range =
         nodes_[i - 1].range + 0.5 * step * (inverse_stopping(i) + inverse_stopping(i - 1));
+  }
+}
+
+void ElectronPhysics::average_stopping() {
+  // Slower electrons count with the stopping power of the slowest that the model follows.
+  const double slowest = interpolate(electron_min_energy_keV, &Node::stopping);
+  const auto let = [&](std::size_t i) {
+    return energies.node(i) < electron_min_energy_keV ? slowest : nodes_[i].stopping;
+  };
+  double sum = energies.node(0) * slowest;
+  slowing_let_.assign(1, slowest);
+  for (std::size_t i = 1; i < nodes_.size(); ++i) {
+    sum += 0.5 * (energies.node(i) - energies.node(i - 1)) * (let(i) + let(i - 1));
+    slowing_let_.push_back(sum / energies.node(i));
   }
 }
 

@@ -91,6 +91,11 @@ double HistoryScorer::let_keV_per_um() {
   return let_;
 }
 
+void HistoryScorer::stopped(double energy_keV) {
+  if (electrons_ == nullptr || !tally_.with_hits()) return;
+  let_ = electrons_->slowing_let_keV_per_um(energy_keV);
+}
+
 double HistoryScorer::clearance(Vec3 position_um) {
   const Surroundings around = inside_last(position_um, position_um)
                                   ? scene_.surroundings_in(last_, position_um)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 PLAUSIBLE_RADIUS_UM = (0.5, 100.0)  # small nuclei to oocytes
 OVERLAP_TOLERANCE = 1e-9  # relative to the sum of the radii
 OFFSETS = ("nucleus_offset_x", "nucleus_offset_y", "nucleus_offset_z")
+# What is meant for one of these, capitals and doubled letters left out.
+_LOOKS_LIKE_OFFSET = re.compile(r"nuc\w*_off?s", re.IGNORECASE)
 _ROUNDING = 1e-12  # of the reach of a nucleus, relative to the cell radius
 
 
@@ -59,31 +62,37 @@ def require_radius(name: str, values: FloatArray, *, allow_unusual: bool) -> Non
 
 
 def require_scalar_radii(
-    cell_radius_um: float, nucleus_radius_um: float, *, allow_unusual: bool = False
+    cell_radius_um: float,
+    nucleus_radius_um: float,
+    *,
+    allow_unusual: bool = False,
+    prefix: str = "",
 ) -> tuple[float, float]:
-    """Return the two radii of equal cells after all checks."""
+    """Return the two radii of equal cells after all checks; messages prefix their names."""
     radii = []
     for name, value in (
-        ("cell_radius_um", cell_radius_um),
-        ("nucleus_radius_um", nucleus_radius_um),
+        (f"{prefix}cell_radius_um", cell_radius_um),
+        (f"{prefix}nucleus_radius_um", nucleus_radius_um),
     ):
         array = as_numbers(name, value)
         if array.ndim != 0:
             raise InputError(f"{name} must be one number here (got shape {array.shape}).")
         require_radius(name, array.reshape(1), allow_unusual=allow_unusual)
         radii.append(float(array))
-    require_nucleus_inside(np.array(radii[:1]), np.array(radii[1:]))
+    require_nucleus_inside(np.array(radii[:1]), np.array(radii[1:]), prefix=prefix)
     return radii[0], radii[1]
 
 
-def require_nucleus_inside(cell_radius_um: FloatArray, nucleus_radius_um: FloatArray) -> None:
+def require_nucleus_inside(
+    cell_radius_um: FloatArray, nucleus_radius_um: FloatArray, *, prefix: str = ""
+) -> None:
     """Raise GeometryError if a nucleus is larger than its cell."""
     bad = nucleus_radius_um > cell_radius_um
     if bad.any():
         first = int(np.argmax(bad))
         raise GeometryError(
-            f"nucleus_radius_um={nucleus_radius_um[first]:g} exceeds "
-            f"cell_radius_um={cell_radius_um[first]:g} ({_first(bad)}). "
+            f"{prefix}nucleus_radius_um={nucleus_radius_um[first]:g} exceeds "
+            f"{prefix}cell_radius_um={cell_radius_um[first]:g} ({_first(bad)}). "
             "The nucleus must lie inside its cell; are the two arrays swapped?"
         )
 
@@ -206,6 +215,12 @@ def nucleus_offset_um(cells: xr.Dataset) -> FloatArray | None:
         A nucleus leaves its cell.
     """
     given = [name for name in OFFSETS if name in cells.variables]
+    for name in map(str, cells.variables):
+        if name not in OFFSETS and _LOOKS_LIKE_OFFSET.match(name):
+            raise InputError(
+                f"the variable {name!r} would not move nuclei: their offsets from the center of "
+                f"the cell are {', '.join(OFFSETS)} (um). Rename or drop it."
+            )
     if not given:
         return None
     missing = [name for name in OFFSETS if name not in given]

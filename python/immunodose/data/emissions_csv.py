@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from immunodose.data.emissions_table import MOST_PER_DECAY, YIELD_TOLERANCE
 from immunodose.errors import FileError, InputError, ValidityWarning
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 _REQUIRED = ("energy_keV", "yield_per_decay", "emission")
 _OPTIONAL = ("continuous", "nuclide")
-# A decay emits one alpha or beta; published spectra are rounded.
-_MOST_PER_DECAY = 1.0
-_YIELD_TOLERANCE = 0.005
 # Highest energies (keV) of the models behind "kernel": alphas whose straggled range stays within
 # the stopping powers (12000 keV), electrons that kernels can be scaled to, photons of the
 # cross-sections (docs/theory/physics.md, kernels.md, photons.md).
@@ -85,8 +83,8 @@ def emissions_from_csv(path: str | os.PathLike[str], *, nuclide: str | None = No
     one alpha or beta per decay at most, so the yields of each class must not exceed 1 (by 0.5 %:
     published spectra are rounded) for each nuclide that the column ``nuclide`` names, and for the
     rows without one: a chain needs the column. This finds spectra in percent or in counts. Yields
-    below 1 are branches and pass, but continuous ones whose integral over energy is 1 warn: they
-    may be a density.
+    below 1 are branches and pass, but continuous and beta rows whose integral over energy is 1
+    warn: they may be a density.
 
     Examples
     --------
@@ -237,10 +235,10 @@ def _check_yields(where: str, rows: list[Row], yields: FloatArray) -> None:
         key = row[1].get("nuclide", ""), _emission(where, row)
         totals[key] = totals.get(key, 0.0) + float(share)
     for (nuclide, emission), total in totals.items():
-        if emission in ("alpha", "beta") and total > _MOST_PER_DECAY + _YIELD_TOLERANCE:
+        if emission in ("alpha", "beta") and total > MOST_PER_DECAY + YIELD_TOLERANCE:
             raise InputError(
                 f"{where}: the {emission} rows of {nuclide or 'one nuclide'} are not normalized "
-                f"(yield_per_decay adds up to {total:g}; at most {_MOST_PER_DECAY:g} per decay). "
+                f"(yield_per_decay adds up to {total:g}; at most {MOST_PER_DECAY:g} per decay). "
                 "Give yields per decay and row, not per keV or in percent. Of a chain, name the "
                 "emitter of each row in the column 'nuclide'."
             )
@@ -259,11 +257,12 @@ def _warn_of_densities(where: str, rows: list[Row], energy: FloatArray, yields: 
     """Warn of continuous rows that are no yields but, it seems, a density over energy."""
     points: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row, keV, share in zip(rows, energy, yields, strict=True):
-        if _flag(where, row):
-            key = row[1].get("nuclide", ""), _emission(where, row)
+        key = row[1].get("nuclide", ""), _emission(where, row)
+        # A beta has no lines: rows of it are a spectrum, whether they say so or not.
+        if _flag(where, row) or key[1] == "beta":
             points.setdefault(key, []).append((float(keV), float(share)))
     for (nuclide, emission), spectrum in points.items():
-        keV, share = np.array(spectrum).T
+        keV, share = np.array(sorted(spectrum)).T
         total = float(share.sum())
         if keV.size < _SPECTRUM_POINTS or abs(total - 1.0) < _DENSITY_TOLERANCE:
             continue
@@ -271,7 +270,7 @@ def _warn_of_densities(where: str, rows: list[Row], energy: FloatArray, yields: 
         # Densities per MeV add up to more than 1, which is refused.
         if abs(per_keV - 1.0) < _DENSITY_TOLERANCE:
             warnings.warn(
-                f"{where}: the continuous {emission} rows of {nuclide or 'the spectrum'} add up to "
+                f"{where}: the {emission} rows of {nuclide or 'the spectrum'} add up to "
                 f"{total:.4g} per decay, but their integral over energy is {per_keV:.4g}: a "
                 "density per keV? Give the yield of each row: density times width.",
                 ValidityWarning,

@@ -21,6 +21,7 @@ from immunodose.data.decay_data import (
     radionuclide,
 )
 from immunodose.data.emissions_csv import emissions_from_csv
+from immunodose.data.emissions_table import check_emissions_table
 from immunodose.data.spectra import Lines, nuclide_lines
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.provenance import base_attrs
@@ -239,16 +240,7 @@ def _require_dataset(nuclide: xr.Dataset) -> xr.Dataset:
 
 def _given_emissions(table: xr.Dataset, *, only_argument: bool) -> xr.Dataset:
     _require_dataset(table)
-    missing = [
-        name
-        for name in ("energy", "yield_per_decay", "emission", "line_nuclide", "continuous")
-        if name not in table.variables
-    ]
-    if missing:
-        raise InputError(
-            f"the Dataset given as nuclide lacks {missing} (variables of an emissions Dataset). "
-            "Make it with emissions or emissions_from_csv."
-        )
+    check_emissions_table(table)
     if not only_argument:
         raise InputError(
             "chain, chain_horizon_d, half_life_source, retention and source have no effect on an "

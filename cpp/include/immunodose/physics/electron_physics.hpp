@@ -47,6 +47,9 @@ class ElectronPhysics {
   // Collision stopping power, keV/um, and its path integral from 0, um.
   double stopping_keV_per_um(double energy_keV) const;
   double csda_range_um(double energy_keV) const;
+  // Mean of the stopping power over the energies from 0, keV/um: the dose-mean LET of an electron
+  // that is stopped.
+  double slowing_let_keV_per_um(double energy_keV) const;
   double transverse_share(double energy_keV) const;
 
   // Energy loss of a collision; `u` uniform, `v` chooses between neighboring rows.
@@ -81,6 +84,7 @@ class ElectronPhysics {
   Node make_node(double energy_keV, const LossSpectrum& spectrum) const;
   void add_sampler_row(const LossSpectrum& spectrum);
   void integrate_ranges();
+  void average_stopping();
   double interpolate(double energy_keV, double Node::* member) const {
     const auto place = energies.find(energy_keV);
     const double low = nodes_[place.cell].*member;
@@ -92,6 +96,7 @@ class ElectronPhysics {
   LossGrid losses_;
   double scale_below_join_ = 1.0;
   std::vector<Node> nodes_;
+  std::vector<double> slowing_let_;  // by node, keV/um
   // (row, level, quantile): losses of equal probability. Each level resolves the last 1/zoom of
   // the probability of the level before, where losses spread over decades.
   std::vector<float> distant_;
@@ -123,6 +128,12 @@ inline double ElectronPhysics::stopping_keV_per_um(double energy_keV) const {
 
 inline double ElectronPhysics::csda_range_um(double energy_keV) const {
   return interpolate(energy_keV, &Node::range);
+}
+
+inline double ElectronPhysics::slowing_let_keV_per_um(double energy_keV) const {
+  const auto place = energies.find(energy_keV);
+  const double low = slowing_let_[place.cell];
+  return low + place.fraction * (slowing_let_[place.cell + 1] - low);
 }
 
 inline double ElectronPhysics::transverse_share(double energy_keV) const {

@@ -16,14 +16,4 @@ struct ElectronOptions {
   double reach_factor = 1.2;
 };
 
-// Tells a scorer that asks how much of what it got was left by an electron at or below the cut-off.
-template <class S>
-void count_slow(double energy_keV, double weight, const ElectronOptions& options, S& scorer) {
-  if constexpr (requires { scorer.below_cutoff(energy_keV); }) {
-    if (energy_keV > 0.0 && energy_keV <= options.cutoff_keV) {
-      scorer.below_cutoff(weight * energy_keV);
-    }
-  }
-}
-
 }  // namespace immunodose

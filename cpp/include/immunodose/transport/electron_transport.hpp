@@ -18,6 +18,7 @@
 #include "immunodose/transport/direction.hpp"
 #include "immunodose/transport/electron_collisions.hpp"
 #include "immunodose/transport/electron_options.hpp"
+#include "immunodose/transport/electron_scoring.hpp"
 #include "immunodose/transport/particle.hpp"
 
 namespace immunodose {
@@ -82,9 +83,10 @@ class ElectronTransport {
   void follow(Flight& flight, Stream& random, S& scorer, std::vector<Particle>& photons) {
     Particle& e = flight.particle;
     for (;;) {
-      if constexpr (requires { scorer.energy(e.energy_keV); }) scorer.energy(e.energy_keV);
+      tell_energy(e, e.energy_keV, scorer);
       if constexpr (requires { scorer.at(e); }) scorer.at(e);
       if (ends(flight, scorer)) {
+        tell_stopped(e, scorer);
         if (e.energy_keV > 0.0) scorer.point(e.position_um, e.weight * e.energy_keV);
         count_slow(e.energy_keV, e.weight, options_, scorer);
         if (e.kind == ParticleKind::positron) annihilate(e, random, photons);
@@ -107,6 +109,7 @@ class ElectronTransport {
     const double energy = flight.particle.energy_keV;
     if (energy <= options_.cutoff_keV) return true;
     if (physics_.csda_range_um(energy) < last_flight_um_) {
+      tell_stopped(flight.particle, scorer);
       last_flight(flight.particle, scorer);
       return true;
     }
@@ -196,31 +199,17 @@ class ElectronTransport {
       length_um *= e.energy_keV / loss;
       loss = e.energy_keV;
     }
-    if constexpr (requires { scorer.energy(loss); }) scorer.energy(e.energy_keV - 0.5 * loss);
-    score(e, length_um, loss, tilt, scorer);
+    tell_energy(e, e.energy_keV - 0.5 * loss, scorer);
+    score_way(e, length_um, loss, tilt, scorer);
     flight.move(length_um);
     e.energy_keV -= loss;
-  }
-
-  // Energy along a straight way, with the density 1 + tilt (2 t/length - 1) times the mean.
-  template <class S>
-  static void score(const Particle& e, double length_um, double loss_keV, double tilt, S& scorer) {
-    const double keV = e.weight * loss_keV;
-    if constexpr (requires { scorer.segment(e.position_um, e.direction, 1.0, 1.0, tilt); }) {
-      scorer.segment(e.position_um, e.direction, length_um, keV, tilt);
-    } else {
-      const double half_um = 0.5 * length_um;
-      const Vec3 middle = e.position_um + half_um * e.direction;
-      scorer.segment(e.position_um, e.direction, half_um, (0.5 - 0.25 * tilt) * keV);
-      scorer.segment(middle, e.direction, half_um, (0.5 + 0.25 * tilt) * keV);
-    }
   }
 
   // All that is left, uniformly along twice the mean way forward. Eq. E24.
   template <class S>
   void last_flight(Particle& e, S& scorer) const {
     const double forward_um = condensed_->penetration_um(e.energy_keV);
-    score(e, 2.0 * forward_um, e.energy_keV, 0.0, scorer);
+    score_way(e, 2.0 * forward_um, e.energy_keV, 0.0, scorer);
     e.position_um = e.position_um + forward_um * e.direction;
     e.energy_keV = 0.0;
   }
@@ -237,7 +226,7 @@ class ElectronTransport {
       scorer.point(e.position_um, e.weight * water_binding_keV);
       if constexpr (requires { scorer.secondary(); }) scorer.secondary();
       stack_.push_back({ParticleKind::electron, secondary, e.position_um,
-                        isotropic_direction(random), e.weight});
+                        isotropic_direction(random), e.weight, let_energy_keV(e)});
     } else {
       scorer.point(e.position_um, e.weight * loss);
       count_slow(secondary, e.weight, options_, scorer);
@@ -257,8 +246,12 @@ class ElectronTransport {
     const double secondary = loss - water_binding_keV;
     if (secondary > options_.cutoff_keV && !stays(secondary, flight.clearance_um)) {
       const double along = knock_on_cosine(e.energy_keV, loss);
-      Particle knocked{ParticleKind::electron, secondary, e.position_um,
-                       deflected(e.direction, along, {-azimuth.cosine, -azimuth.sine}), e.weight};
+      Particle knocked{ParticleKind::electron,
+                       secondary,
+                       e.position_um,
+                       deflected(e.direction, along, {-azimuth.cosine, -azimuth.sine}),
+                       e.weight,
+                       let_energy_keV(e)};
       if (physics_.csda_range_um(secondary) < last_flight_um_) {
         knocked.energy_keV = loss;  // the binding energy goes with the rest
         last_flight(knocked, scorer);

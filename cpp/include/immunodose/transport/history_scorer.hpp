@@ -26,7 +26,8 @@ class HistoryScorer {
   void start(EmissionClass emission, std::int64_t origin);
   void finish();
 
-  // Scorer concept (particle.hpp); `energy` is that of the electron under way.
+  // Scorer concept (particle.hpp); `energy` gives the LET of what follows, `stopped` that of an
+  // electron that leaves all its energy. Eq. MC-13.
   void point(Vec3 position_um, double energy_keV);
   // The energy per length rises by the share `tilt` of its mean from the middle to the end.
   void segment(Vec3 position_um, Vec3 direction, double length_um, double energy_keV,
@@ -37,6 +38,7 @@ class HistoryScorer {
     let_ = -1.0;
   }
 
+  void stopped(double energy_keV);
   // Of the energy given to `point`, what electrons at or below the cut-off left.
   void below_cutoff(double energy_keV) { account(Fate::below_cutoff, emission_, energy_keV); }
 

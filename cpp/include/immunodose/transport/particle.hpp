@@ -16,6 +16,9 @@ struct Particle {
   Vec3 position_um;
   Vec3 direction;       // unit vector
   double weight = 1.0;  // of every deposit, for variance reduction
+  // Of a delta ray: energy of the electron not set free by another that it stems from, when it left
+  // that. Its deposits count with the LET of that electron. 0: with its own. Eq. MC-13.
+  double let_energy_keV = 0.0;
 };
 
 // Where transport leaves its energy. Calls come in the order of the history; energies are weighted.

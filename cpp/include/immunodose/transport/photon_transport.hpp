@@ -9,6 +9,7 @@
 #include "immunodose/core/streams.hpp"
 #include "immunodose/geometry/ball.hpp"
 #include "immunodose/physics/photon_physics.hpp"
+#include "immunodose/transport/electron_scoring.hpp"
 #include "immunodose/transport/particle.hpp"
 #include "immunodose/transport/photon_interactions.hpp"
 
@@ -40,6 +41,7 @@ class PhotonTransport {
     if (path_out_um(world, photon.position_um, photon.direction) <= 0.0) {
       return photon.weight * photon.energy_keV;
     }
+    tell_stopped(photon.energy_keV, scorer);
     scorer.point(photon.position_um, photon.weight * photon.energy_keV);
     return 0.0;
   }
@@ -69,6 +71,7 @@ class PhotonTransport {
   template <class S>
   static void absorb(const Particle& photon, Stream& random, S& scorer,
                      std::vector<Particle>& electrons) {
+    tell_stopped(oxygen_k_binding_keV, scorer);  // as an Auger electron
     scorer.point(photon.position_um, photon.weight * oxygen_k_binding_keV);
     const double energy_keV = photon.energy_keV - oxygen_k_binding_keV;
     const double cosine = photoelectron_cosine(energy_keV, random);

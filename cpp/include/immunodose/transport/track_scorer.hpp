@@ -37,6 +37,7 @@ class TrackScorer {
                double tilt = 0.0);
   double clearance(Vec3 position_um) { return scorer_.clearance(position_um); }
   void energy(double energy_keV) { scorer_.energy(energy_keV); }
+  void stopped(double energy_keV) { scorer_.stopped(energy_keV); }
   void begin(const Particle& particle);
   void at(const Particle& particle);
   void secondary() { recorder_.secondary(); }
