@@ -110,7 +110,7 @@ def absorbed_dose(
         Of method "kernel": how doses from other cells are added up. "auto" takes the fastest for
         each emission class: "direct" (all pairs, double precision) up to 500 cells, "cell_list"
         (all pairs within reach) or "particle_mesh" (near pairs, and a mesh for all others; but
-        cell lists for short reach).
+        cell lists for short reach, and where a mesh would need more than 64 nodes per cell).
     split
         Dims of the result beside `cell`, any of nuclide, target, emission, origin. What is left
         out is summed; without `target` it is the nucleus.

@@ -223,12 +223,13 @@ def test_kernels_too_short_for_a_mesh_are_summed_by_cell_lists() -> None:
     assert done["alpha"] == "cell_list"
 
 
+@pytest.mark.parametrize("between_um", [1e7, 1e10])
 @pytest.mark.parametrize("summation", ["auto", "cell_list", "particle_mesh"])
-def test_two_groups_far_apart_are_two_groups_alone(summation: str) -> None:
+def test_two_groups_far_apart_are_two_groups_alone(summation: str, between_um: float) -> None:
     """A mesh around both would not fit into memory: cell lists take over."""
     group = scene(9, "Lu-177")
     n_cells = group.sizes["cell"]
-    apart_um = np.repeat([0.0, 1e7], n_cells)
+    apart_um = np.repeat([0.0, between_um], n_cells)
     cells = imd.cells.from_arrays(
         x_um=np.tile(group["x"].values, 2) + apart_um,
         y_um=np.tile(group["y"].values, 2),

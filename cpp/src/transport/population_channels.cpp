@@ -96,6 +96,10 @@ MeshPlan plan_mesh(const PopulationTables& tables, double reach_um, std::size_t 
        spacing < std::max(reach_um, tables.smallest_radius_um()); spacing *= 1.1) {
     const double cut = found->ratio * spacing;
     if (cut < 2.0 * tables.largest_radius_um() || least_reach_per_cut * cut > reach_um) continue;
+    // Cells far apart: more nodes than an integer counts, or than any memory holds.
+    const Vec3 extent = tables.extent_um();
+    const Vec3 sides = (1.0 / spacing) * extent + Vec3{1.0, 1.0, 1.0};
+    if (sides.x * sides.y * sides.z > most_nodes) continue;
     const MeshShape shape = ParticleMesh::shape_of(tables.extent_um(), spacing,
                                                    reach_um + 2.0 * tables.largest_radius_um());
     const double nodes = shape.transform_size();
