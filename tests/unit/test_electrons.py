@@ -130,8 +130,8 @@ def test_oracle_holds_ten_electrons() -> None:
     loss = np.geomspace(oracle.GAP_KEV, 2100.0, 200_000)
     total = np.trapezoid(oracle.optical_strength(loss), loss)
     logarithm = np.trapezoid(oracle.optical_strength(loss) * np.log(loss), loss)
-    assert total == pytest.approx(10.0, rel=1e-3)
-    assert 1e3 * np.exp(logarithm / total) == pytest.approx(78.0, rel=3e-3)
+    assert total == pytest.approx(10.0, rel=1e-4)
+    assert 1e3 * np.exp(logarithm / total) == pytest.approx(78.0, rel=1e-3)
 
 
 def test_lengths_scale_with_the_inverse_of_the_density() -> None:
