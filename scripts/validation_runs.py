@@ -45,12 +45,14 @@ AUGER_SHAPE, AUGER_EMITTERS = "5/4", ("Tb-161", "I-125")
 DETAILED_SHAPES = ("5/4", "2/1.5")
 DETAILED_EMITTERS = ("5 keV", "10 keV", "20 keV", "50 keV")
 
-# Multiples of N_BATCHES that give 0.2 to 0.4 % in most pairs of regions.
-CONDENSED_HISTORIES = 640_000
-FAST_HISTORIES = 960_000  # of 300 keV, which leaves less in a cell
-DETAILED_HISTORIES = 320_000
-SLOW_HISTORIES = 192_000  # of 50 keV, every collision
-AUGER_HISTORIES = 192_000  # decays with ten electrons and more
+# Multiples of N_BATCHES that give 0.2 to 0.6 % in most pairs of regions. Stored runs have at least
+# as many.
+CONDENSED_HISTORIES = 320_000
+FAST_HISTORIES = 480_000  # of 300 keV, which leaves less in a cell
+TEN_KEV_HISTORIES = 160_000  # condensed follows every collision up to 10 keV
+DETAILED_HISTORIES = 160_000
+SLOW_HISTORIES = 96_000  # of 50 keV, every collision
+AUGER_HISTORIES = 48_000  # decays with ten electrons and more
 
 Key = tuple[str, str, str, str]  # mode, shape, emitter, source
 
@@ -59,7 +61,8 @@ def plan() -> Iterator[tuple[Key, int]]:
     """Yield every run with its histories."""
     for shape in SHAPES_UM:
         for emitter, source in itertools.product(EMITTERS, SOURCES):
-            histories = FAST_HISTORIES if emitter == "300 keV" else CONDENSED_HISTORIES
+            special = {"300 keV": FAST_HISTORIES, "10 keV": TEN_KEV_HISTORIES}
+            histories = special.get(emitter, CONDENSED_HISTORIES)
             yield ("condensed", shape, emitter, source), histories
         for emitter, source in itertools.product(DETAILED_EMITTERS, SOURCES):
             if shape in DETAILED_SHAPES and emitter not in EMITTERS:

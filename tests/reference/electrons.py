@@ -13,7 +13,7 @@ ELECTRON_RADIUS_UM = 2.8179403262e-9  # CODATA 2018
 MOLECULES_PER_UM3 = 6.02214076e23 / 18.01528 * 1e-12  # of water at 1 g/cm3
 GAP_KEV = 0.007
 BINDING_KEV = 0.0108
-K_EDGE_KEV, K_POWER = 0.539, 1.7253
+K_EDGE_KEV, K_POWER = 0.539, 1.7605
 REACH_RANGES = 1.25
 
 
@@ -22,14 +22,14 @@ def optical_strength(loss_keV: Floats) -> Floats:
     w = 1e3 * loss_keV
     total = np.zeros_like(w)
     for strength, energy, width, fall_at, power in (
-        (6.3811, 22.7238, 13.5284, 120.0, 3.0),
-        (3.1074, 66.2376, 138.5755, 638.026, 1.9125),
+        (4.2591, 21.913, 12.621, 258.4, 4.997),
+        (4.3677, 41.797, 40.545, 970.4, 1.513),
     ):
         line = width * w / ((w**2 - energy**2) ** 2 + (width * w) ** 2)
         total += 2.0 / np.pi * w * strength * line / (1.0 + (w / fall_at) ** power)
     total /= 1.0 + np.exp(-(w - 9.0) / 0.8)
     edge = 1e3 * K_EDGE_KEV
-    k_shell = 1.7807 * K_POWER / edge * (edge / np.maximum(w, edge)) ** (K_POWER + 1.0)
+    k_shell = 1.8229 * K_POWER / edge * (edge / np.maximum(w, edge)) ** (K_POWER + 1.0)
     return np.where(loss_keV < GAP_KEV, 0.0, 1e3 * (total + np.where(w > edge, k_shell, 0.0)))
 
 
@@ -75,7 +75,7 @@ def free_electrons(loss_keV: Floats) -> Floats:
     steps = 0.5 * (strength[1:] + strength[:-1]) * np.diff(loss_keV)
     count: Floats = np.concatenate([[0.0], np.cumsum(steps)])
     # Beyond the grid only the K shell is left.
-    last = 1.7807 * (K_EDGE_KEV / loss_keV[-1]) ** K_POWER
+    last = 1.8229 * (K_EDGE_KEV / loss_keV[-1]) ** K_POWER
     return count * 10.0 / (count[-1] + last)
 
 

@@ -73,24 +73,33 @@ def test_ranges_of_slow_electrons_lie_among_track_structure_codes() -> None:
     ours = 1e3 * WATER.csda_range_um(energy)
     growth = np.array([(c - c[1])[2:] for c in codes])
     got = (ours - ours[1])[2:]
-    # The three codes spread by 27 % at 0.3 keV and 9 % at 10 keV. Measured: 13 % below their
-    # mean at most, 2 % from CPA100.
+    # The three codes spread by 27 % at 0.3 keV and 9 % at 10 keV. Measured: 12 % below their
+    # mean at most, 1 % from CPA100.
     np.testing.assert_allclose(got, growth.mean(axis=0), rtol=0.15)
-    np.testing.assert_allclose(got, growth[2], rtol=0.03)
+    np.testing.assert_allclose(got, growth[2], rtol=0.02)
     assert np.all(got > 0.8 * growth.max(axis=0))
 
 
 def test_stopping_power_below_10_keV_is_near_cpa100() -> None:
+    """Within 5 % from 0.2 keV on. At 0.1 keV the valence shell decides and codes differ by 20 %:
+
+    track lengths from 0.1 to 0.2 keV give 22.0, 20.7 and 25.1 keV/um; ours lies among them.
+    """
     energy, expected = CPA100.T
-    np.testing.assert_allclose(WATER.stopping_keV_per_um(energy), expected, rtol=0.05)
+    got = WATER.stopping_keV_per_um(energy)
+    np.testing.assert_allclose(got[1:], expected[1:], rtol=0.05)
+    assert got[0] == pytest.approx(expected[0], rel=0.12)
+    first, second = 1e3 * WATER.csda_range_um(np.array([0.1, 0.2]))
+    growth = GEANT4_DNA_NM[1, 1:] - GEANT4_DNA_NM[0, 1:]
+    assert growth.min() < second - first < growth.max()
 
 
 def test_inelastic_mean_free_path_is_near_tpp_2m() -> None:
-    """Within 15 % of the relativistic TPP-2M formula from 0.3 keV to 10 keV.
+    """Within 10 % of the relativistic TPP-2M formula from 0.3 keV to 10 keV.
 
     Tanuma, Powell, Penn, Surf Interface Anal 1994;21:165, relativistic 2015;47:871; it agrees
     with optical-data calculations of water there (Shinotsuka et al. 2017;49:238). Parameters of
-    water: 8 valence electrons, M = 18.015, band gap 7.9 eV. Measured: 10 to 14 % shorter.
+    water: 8 valence electrons, M = 18.015, band gap 7.9 eV. Measured: 2 to 8 % shorter.
     """
     energy_eV = np.array([300.0, 500.0, 1000.0, 2000.0, 5000.0, 10000.0])
     u = 8.0 / 18.015
@@ -106,7 +115,7 @@ def test_inelastic_mean_free_path_is_near_tpp_2m() -> None:
     )
     expected_nm = 0.1 * fast / (plasmon_eV**2 * bracket)
     got_nm = 1e3 / WATER.inelastic_rate_per_um(energy_eV * 1e-3)
-    np.testing.assert_allclose(got_nm, expected_nm, rtol=0.15)
+    np.testing.assert_allclose(got_nm, expected_nm, rtol=0.1)
 
 
 @pytest.mark.parametrize("energy_keV", [0.1, 0.5, 2.0, 8.0, 64.0, 256.0])
@@ -130,8 +139,8 @@ def test_oracle_holds_ten_electrons() -> None:
     loss = np.geomspace(oracle.GAP_KEV, 2100.0, 200_000)
     total = np.trapezoid(oracle.optical_strength(loss), loss)
     logarithm = np.trapezoid(oracle.optical_strength(loss) * np.log(loss), loss)
-    assert total == pytest.approx(10.0, rel=1e-3)
-    assert 1e3 * np.exp(logarithm / total) == pytest.approx(78.0, rel=3e-3)
+    assert total == pytest.approx(10.0, rel=1e-4)
+    assert 1e3 * np.exp(logarithm / total) == pytest.approx(78.0, rel=1e-3)
 
 
 def test_lengths_scale_with_the_inverse_of_the_density() -> None:

@@ -10,20 +10,18 @@ namespace {
 
 constexpr double eV_per_keV = 1e3;
 
-// Our fit (Eq. E1) to: 10 electrons; I = 78 eV [ICRU 90]; the peak of the loss function near
-// 21 eV [Hayashi et al., PNAS 2000;97:6264]; photoabsorption of water at 1-3 keV
-// [NIST, Hubbell & Seltzer]. Elsewhere the fit was guided by values from memory. Published data
-// opened since are met at 14 to 26 eV (15 %) and 1 to 3 keV (2.5 %) but missed by up to a factor of
-// two in between: docs/theory/electrons.md, section 1, and tests/unit/test_optical_data.py.
-// Energies in eV.
+// Our fit (Eq. E1) to photoabsorption of water vapor at 40-200 eV and of its atoms at 250 eV-3 keV
+// [Henke et al. 1993], the loss function of the liquid at 12-26 eV [Segelstein 1981] and its
+// refractive index, held to 10 electrons and I = 78 eV [ICRU 90]. What it meets and misses:
+// docs/theory/electrons.md, section 1, and tests/unit/test_optical_data.py. Energies in eV.
 struct Drude {
   double strength, energy, width, fall_at, fall_power;
 };
-constexpr Drude outer{6.3811, 22.7238, 13.5284, 120.0, 3.0};
-constexpr Drude inner{3.1074, 66.2376, 138.5755, 638.026, 1.9125};
+constexpr Drude outer{4.2591, 21.913, 12.621, 258.4, 4.997};
+constexpr Drude inner{4.3677, 41.797, 40.545, 970.4, 1.513};
 constexpr double gap_eV = 9.0;
 constexpr double gap_width_eV = 0.8;
-constexpr double k_strength = 1.7807;
+constexpr double k_strength = 1.8229;
 
 double drude(const Drude& part, double w) {
   const double detuning = w * w - part.energy * part.energy;

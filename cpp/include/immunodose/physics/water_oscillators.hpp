@@ -15,7 +15,7 @@ inline constexpr double water_gap_keV = 0.007;
 inline constexpr double water_binding_keV = 0.0108;
 inline constexpr double oxygen_k_edge_keV = 0.539;
 // df/dW of the K shell falls as W^-(1 + this): our fit, see the source file.
-inline constexpr double oxygen_k_power = 1.7253;
+inline constexpr double oxygen_k_power = 1.7605;
 
 // df/dW per molecule, 1/keV; integrates to 10, with mean excitation energy 78 eV.
 double oscillator_strength_per_keV(double loss_keV);
