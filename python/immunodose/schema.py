@@ -65,6 +65,12 @@ VARIABLES: dict[str, Variable] = {
         "um", "z of the center of the nucleus from that of its cell", ("arm", "cell")
     ),
     "cell_type": Variable("1", "cell type", ("arm", "cell")),
+    "viable": Variable("1", "1 for viable cells, 0 for necrotic ones", ("arm", "cell")),
+    "distance_to_vessel": Variable(
+        "um", "distance of the cell center to the wall of the nearest vessel", ("arm", "cell")
+    ),
+    "vessel_point": Variable("um", "point on the axis of the vessel", ("vessel", "axis")),
+    "vessel_direction": Variable("1", "unit vector along the vessel", ("vessel", "axis")),
     "antigen": Variable("1", "relative expression of the targeted antigen", ("arm", "cell")),
     "mhc1_baseline": Variable(
         "molecules", "surface MHC-I per cell before treatment", ("arm", "cell")

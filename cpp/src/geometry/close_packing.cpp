@@ -12,6 +12,7 @@
 #include "immunodose/core/constants.hpp"
 #include "immunodose/core/error.hpp"
 #include "immunodose/core/streams.hpp"
+#include "immunodose/geometry/random_turn.hpp"
 
 namespace immunodose {
 
@@ -104,35 +105,6 @@ Cluster tightest_cluster(PackingSpace space, std::int64_t n) {
   }
   return best;
 }
-
-class RandomTurn {
- public:
-  RandomTurn(PackingSpace space, Stream& stream) {
-    if (space == PackingSpace::planar) {
-      const double half_angle = constants::pi * stream.uniform();
-      q_ = {std::cos(half_angle), 0.0, 0.0, std::sin(half_angle)};
-      return;
-    }
-    // Uniform quaternion [Shoemake 1992, doi:10.1016/B978-0-08-050755-2.50036-1].
-    const double u = stream.uniform();
-    const double first = 2.0 * constants::pi * stream.uniform();
-    const double second = 2.0 * constants::pi * stream.uniform();
-    q_ = {std::sqrt(u) * std::cos(second), std::sqrt(1.0 - u) * std::sin(first),
-          std::sqrt(1.0 - u) * std::cos(first), std::sqrt(u) * std::sin(second)};
-  }
-
-  Vec3 operator()(Vec3 p) const {
-    const Vec3 axis{q_[1], q_[2], q_[3]};
-    const Vec3 t = 2.0 * cross(axis, p);
-    return p + q_[0] * t + cross(axis, t);
-  }
-
- private:
-  static Vec3 cross(Vec3 a, Vec3 b) {
-    return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x};
-  }
-  std::array<double, 4> q_{};
-};
 
 void require_positive(double value, const char* name) {
   if (!(value > 0.0) || !std::isfinite(value)) {

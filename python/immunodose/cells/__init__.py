@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 from immunodose.cells.arrays import from_arrays
-from immunodose.cells.builders import colony, lattice, spheroid
+from immunodose.cells.builders import lattice
 from immunodose.cells.checks import check
+from immunodose.cells.fields import lognormal_field
 from immunodose.cells.files import from_anndata, from_csv
+from immunodose.cells.necrosis import necrotic_core
+from immunodose.cells.packings import colony, spheroid
 from immunodose.cells.phenotype import lognormal, with_cell_type
+from immunodose.cells.vessels import vessel_uptake, vessels
 
 __all__ = [
     "from_arrays",
@@ -18,5 +22,9 @@ __all__ = [
     "from_anndata",
     "with_cell_type",
     "lognormal",
+    "lognormal_field",
+    "necrotic_core",
+    "vessels",
+    "vessel_uptake",
     "check",
 ]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ OVERLAP_TOLERANCE = 1e-9  # relative to the sum of the radii
 OFFSETS = ("nucleus_offset_x", "nucleus_offset_y", "nucleus_offset_z")
 # What is meant for one of these, capitals and doubled letters left out.
 _LOOKS_LIKE_OFFSET = re.compile(r"nuc\w*_off?s", re.IGNORECASE)
+_GEOMETRY_DEPENDENT = ("time_integrated_activity", "absorbed_dose", "hit_mean")
 _ROUNDING = 1e-12  # of the reach of a nucleus, relative to the cell radius
 
 
@@ -127,6 +129,33 @@ def require_no_overlap(
         f"{contact_um - depth_um:.6g} um, radii sum to {contact_um:g} um). Cells are hard spheres "
         f"that may touch: move them apart or make them smaller.{hint}"
     )
+
+
+def require_number(name: str, value: object, *, zero: bool = False) -> float:
+    """Return one finite number > 0 (>= 0 with `zero`), or raise InputError."""
+    array = as_numbers(name, value)
+    allowed = ">= 0" if zero else "> 0"
+    good = array.ndim == 0 and np.isfinite(array) and (array >= 0.0 if zero else array > 0.0)
+    if not good:
+        raise InputError(f"invalid {name}={value!r} (allowed: one finite number {allowed}).")
+    return float(array)
+
+
+def require_choice(name: str, value: object, choices: tuple[str, ...], what: str = "") -> None:
+    """Raise InputError with the nearest of `choices` if `value` is none of them."""
+    if value in choices:
+        return
+    close = difflib.get_close_matches(str(value), choices, n=1, cutoff=0.3)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    listed = ", ".join(repr(choice) for choice in choices)
+    raise InputError(f"unknown {what}{name}={value!r} (allowed: {listed}).{hint}")
+
+
+def require_unlabeled(cells: xr.Dataset, action: str) -> None:
+    """Raise InputError if activity or doses of `cells` would not follow a change of geometry."""
+    for name in _GEOMETRY_DEPENDENT:
+        if name in cells:
+            raise InputError(f"cells already hold {name!r}. {action} before labeling.")
 
 
 def as_numbers(name: str, values: object) -> FloatArray:

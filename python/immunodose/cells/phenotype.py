@@ -11,12 +11,21 @@ from immunodose import schema
 from immunodose.cells import checks
 from immunodose.errors import GeometryError, InputError
 from immunodose.rng import RngLike, generator
+from immunodose.typing import FloatArray
 
 if TYPE_CHECKING:
     import xarray as xr
 
 TUMOR = "tumor"
-_GEOMETRY_DEPENDENT = ("time_integrated_activity", "absorbed_dose", "hit_mean")
+
+
+def per_cell_variable(name: str, values: FloatArray) -> xr.Variable | xr.DataArray:
+    """Label values (cell); a name that the schema does not declare is dimensionless."""
+    import xarray as xr
+
+    if name in schema.VARIABLES:
+        return schema.data_array(name, ("cell",), values)
+    return xr.Variable(("cell",), values, {"units": "1", "long_name": name})
 
 
 def with_cell_type(
@@ -72,9 +81,7 @@ def with_cell_type(
     10
     """
     checks.check(cells)
-    for name in _GEOMETRY_DEPENDENT:
-        if name in cells:
-            raise InputError(f"cells already hold {name!r}. Set cell types before labeling.")
+    checks.require_unlabeled(cells, "Set cell types")
     if not isinstance(cell_type, str) or not cell_type:
         raise InputError(f"invalid cell_type={cell_type!r} (allowed: a non-empty str).")
     if not 0.0 <= fraction <= 1.0:
@@ -152,8 +159,6 @@ def lognormal(
     >>> imd.cells.lognormal(cells, name="antigen", median=1.0, sd_ln=0.5, rng=1)["antigen"].dims
     ('cell',)
     """
-    import xarray as xr
-
     if name in cells.variables:
         raise InputError(f"cells already have a variable {name!r}. Drop it or use another name.")
     for label, value, low_ok in (("median", median, False), ("sd_ln", sd_ln, True)):
@@ -162,8 +167,6 @@ def lognormal(
             raise InputError(f"invalid {label}={value!r} (allowed: finite and {allowed}).")
     draw, root = generator(rng, purpose=f"lognormal:{name}")
     values = median * np.exp(sd_ln * draw.standard_normal(cells.sizes["cell"]))
-    if name in schema.VARIABLES:
-        variable = schema.data_array(name, ("cell",), values)
-    else:
-        variable = xr.Variable(("cell",), values, {"units": "1", "long_name": name})
-    return cells.assign({name: variable}).assign_attrs({f"random_root_{name}": root})
+    return cells.assign({name: per_cell_variable(name, values)}).assign_attrs(
+        {f"random_root_{name}": root}
+    )

@@ -5,11 +5,9 @@
 #include <vector>
 
 #include "immunodose/core/vec3.hpp"
+#include "immunodose/geometry/packing_space.hpp"
 
 namespace immunodose {
-
-// Where the centers may lie: `planar` keeps z = 0 and bounds by a circle.
-enum class PackingSpace { planar, spatial };
 
 // The smallest radius of the ball (circle) in which n spheres (disks) fit on such a lattice, over
 // the trial centers site, holes and middles of bonds (Eq. 3, docs/theory/geometry.md).

@@ -45,6 +45,12 @@ class GridIndex {
   template <class Visitor>
   void visit_ranges(Vec3 center, double reach_um, Visitor&& visitor) const;
 
+  // Bins along x, y, z, and the ranks [begin, end) of one row of bins along x.
+  std::array<std::int64_t, 3> n_bins() const { return n_bins_; }
+  std::array<std::int64_t, 2> row(std::int64_t iy, std::int64_t iz) const {
+    return {first_rank({0, iy, iz}), next_rank({n_bins_[0] - 1, iy, iz})};
+  }
+
   // Occupied bins in the order of ranks: bin i holds the ranks [bin_start(i), bin_start(i + 1)).
   std::int64_t n_occupied() const { return static_cast<std::int64_t>(keys_.size()); }
   std::int64_t bin_start(std::int64_t i) const { return starts_[static_cast<std::size_t>(i)]; }
