@@ -10,7 +10,7 @@ import numpy as np
 
 from immunodose import _core, schema
 from immunodose.cells import checks
-from immunodose.errors import GeometryError, InputError
+from immunodose.errors import GeometryError, InputError, UnitError
 from immunodose.rng import RngLike, generator
 from immunodose.threads import resolve_threads
 from immunodose.typing import FloatArray
@@ -22,6 +22,7 @@ _ARRANGEMENTS = ("parallel_lattice", "parallel_random", "isotropic")
 _TRIANGULAR = 2.0 / math.sqrt(3.0)  # sites of a triangular lattice per squared spacing
 _MARGIN_SPACINGS = 2.0  # by which vessels fill more than the ball around the cells
 _MAX_VESSELS = 1_000_000
+_THINNEST_UM = 1.0
 
 
 def vessels(
@@ -40,7 +41,7 @@ def vessels(
     cells
         A cell population without activity and doses.
     vessel_radius_um
-        Outer radius of the vessels in um, > 0.
+        Outer radius of the vessels in um, >= 1.
     intervessel_distance_um
         Spacing d in um of a triangular lattice of parallel vessels, > 2 * vessel_radius_um; random
         vessels get the density of this lattice, 2 / (sqrt(3) d**2).
@@ -68,6 +69,8 @@ def vessels(
     InputError
         A number is out of range, both or none of distance and density are given, the density
         gives no vessel, or the cells hold activity or vessels.
+    UnitError
+        A radius below 1 um, probably in mm.
     GeometryError
         No cell is left.
 
@@ -92,6 +95,12 @@ def vessels(
     if "distance_to_vessel" in cells:
         raise InputError("cells already hold 'distance_to_vessel'. Lay all vessels in one call.")
     radius_um = checks.require_number("vessel_radius_um", vessel_radius_um)
+    if radius_um < _THINNEST_UM:
+        raise UnitError(
+            f"vessel_radius_um={radius_um:g}, but capillaries have some 3 um (allowed: from "
+            f"{_THINNEST_UM:g} um). Was it in another unit ({radius_um:g} mm are "
+            f"{radius_um * 1e3:g} um)?"
+        )
     checks.require_choice("arrangement", arrangement, _ARRANGEMENTS)
     spacing_um = _spacing_um(radius_um, intervessel_distance_um, vessel_density_per_mm2)
     draw, root = generator(rng, purpose="vessels")
