@@ -291,7 +291,7 @@ def share_of_pairs(points: np.ndarray, low_um: float, high_um: float) -> float:
 
 def test_colony_mistakes() -> None:
     close = {"n_cells": 7, "arrangement": "close_packed", "rng": 1, **RADII}
-    with pytest.raises(GeometryError, match=r"holds 6 cells"):
+    with pytest.raises(GeometryError, match=r"holds 4 cells"):
         cells.colony(packing_fraction=0.79, **close)
     cells.colony(packing_fraction=7.0 / 9.0, **close)
     with pytest.raises(UnitError, match="percent"):

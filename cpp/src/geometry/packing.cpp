@@ -17,12 +17,12 @@ namespace {
 struct Recipe {
   double dimensions;
   double start;   // packing fraction at which random points are pushed apart and mixed
-  double jammed;  // random packing at which nothing moves [Scott and Kilgour 1969]
+  double jammed;  // random packing at which nothing moves [Berryman 1983]
   double soft;    // packing fraction at which the soft spheres that push overlap a little
 };
 
 Recipe recipe(PackingSpace space) {
-  if (space == PackingSpace::planar) return {2.0, 0.50, 0.84, 0.80};
+  if (space == PackingSpace::planar) return {2.0, 0.50, 0.82, 0.80};
   return {3.0, 0.30, 0.64, 0.62};
 }
 

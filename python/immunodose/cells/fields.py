@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import scipy.fft
@@ -18,10 +18,14 @@ from immunodose.threads import resolve_threads
 from immunodose.typing import FloatArray
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import xarray as xr
 
+    _Float32Array: TypeAlias = npt.NDArray[np.float32]
+    _Real = TypeVar("_Real", np.float32, np.float64)
+
 _COVARIANCES = ("exponential", "gaussian")
-_NODES_PER_LENGTH = 5.0  # nodes of the grid per correlation length; error: docs/theory/geometry.md
+_NODES_PER_LENGTH = 8.0  # nodes of the grid per correlation length; error: docs/theory/geometry.md
 _PADDING_LENGTHS = 8.0  # of the periodic grid beyond the cells: exp(-8) = 3e-4
 _BYTES_PER_NODE = 20.0  # noise, its transform and the covariance's, in single precision
 _CELLS_PER_CHUNK = 200_000
@@ -73,8 +77,8 @@ def lognormal_field(
 
     Notes
     -----
-    Eqs. 9 to 12, docs/theory/geometry.md: a Gaussian field by circulant embedding on a grid of a
-    fifth of the correlation length, interpolated to the cells; the variance that interpolation
+    Eqs. 9 to 12, docs/theory/geometry.md: a Gaussian field by circulant embedding on a grid of an
+    eighth of the correlation length, interpolated to the cells; the variance that interpolation
     takes away is given back as independent noise of each cell.
 
     References
@@ -110,9 +114,10 @@ def lognormal_field(
     return cells.assign({name: per_cell_variable(name, values)}).assign_attrs(attrs)
 
 
-def _correlation(covariance: str, square: FloatArray) -> FloatArray:
+def _correlation(covariance: str, square: npt.NDArray[_Real]) -> npt.NDArray[_Real]:
     """Correlation at squared distances in units of the correlation length (Eq. 9)."""
-    values: FloatArray = np.exp(-np.sqrt(square) if covariance == "exponential" else -0.5 * square)
+    exponent = -np.sqrt(square) if covariance == "exponential" else -0.5 * square
+    values: npt.NDArray[_Real] = np.exp(exponent)
     return values
 
 
@@ -137,7 +142,7 @@ def _gaussian_field(points: FloatArray, covariance: str, draw: np.random.Generat
 
 def _periodic_field(
     shape: list[int], spacing: float, covariance: str, draw: np.random.Generator
-) -> FloatArray:
+) -> _Float32Array:
     """Normal field on the nodes of a periodic grid, by circulant embedding (Eq. 10)."""
     workers = resolve_threads(None)
     eigenvalue = scipy.fft.rfftn(
@@ -150,28 +155,29 @@ def _periodic_field(
     np.sqrt(np.maximum(eigenvalue, 0.0, out=eigenvalue), out=eigenvalue)
     noise = scipy.fft.rfftn(draw.standard_normal(shape, dtype=np.float32), workers=workers)
     noise *= eigenvalue
-    field: FloatArray = scipy.fft.irfftn(noise, s=shape, workers=workers, overwrite_x=True)
+    field: _Float32Array = scipy.fft.irfftn(noise, s=shape, workers=workers, overwrite_x=True)
     return field
 
 
-def _periodic_covariance(shape: list[int], spacing: float, covariance: str) -> FloatArray:
-    """Covariance at the nodes, summed over the nearest periodic images."""
-    total = np.zeros(shape, dtype=np.float32)
-    axes = [np.arange(n) * spacing for n in shape]
-    periods = [n * spacing for n in shape]
+def _periodic_covariance(shape: list[int], spacing: float, covariance: str) -> _Float32Array:
+    """Covariance at the nodes, summed over the nearest periodic images, from one octant."""
+    axes = [np.arange(n // 2 + 1) * spacing for n in shape]
+    octant = np.zeros([axis.size for axis in axes], dtype=np.float32)
     for image in np.ndindex(2, 2, 2):
-        offsets = [
-            (axis - period * k) ** 2 for axis, period, k in zip(axes, periods, image, strict=True)
-        ]
-        plane = offsets[1][:, None] + offsets[2][None, :]
-        for i, square in enumerate(offsets[0]):
-            total[i] += _correlation(covariance, plane + square)
-    total /= total[0, 0, 0]
-    return total
+        x2, y2, z2 = (
+            ((axis - n * spacing * k) ** 2).astype(np.float32)
+            for axis, n, k in zip(axes, shape, image, strict=True)
+        )
+        plane = y2[:, None] + z2[None, :]
+        for i, square in enumerate(x2):
+            octant[i] += _correlation(covariance, plane + square)
+    octant /= octant[0, 0, 0]
+    mirrored = [np.minimum(np.arange(n), n - np.arange(n)) for n in shape]
+    return octant[np.ix_(*mirrored)]
 
 
 def _interpolated(
-    nodes: FloatArray,
+    nodes: _Float32Array,
     place: FloatArray,
     spacing: float,
     covariance: str,

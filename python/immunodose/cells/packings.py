@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _N_SWEEPS = 40
 _BYTES_PER_CELL = 300.0  # while packing, with the result (bench/README.md)
 _ARRANGEMENTS = ("random", "close_packed")
-# Random packings of equal balls jam near 0.64, of disks near 0.84; below, growth takes minutes.
+# Random packings of equal balls jam near 0.64, of disks near 0.82; below, growth takes minutes.
 _MOST_RANDOM = {False: 0.60, True: 0.78}
 _MOST_SD = 0.5  # of the mean radius; the largest of 1e7 cells is then 13 times the mean
 

@@ -10,10 +10,10 @@
 namespace immunodose {
 
 // The smallest radius of the ball (circle) in which n spheres (disks) fit on such a lattice, over
-// the trial centers site, holes and middles of bonds (Eq. 3, docs/theory/geometry.md).
+// the trial centers site, holes and middles of bonds (Eq. 5, docs/theory/geometry.md).
 double smallest_outer_radius_um(PackingSpace space, double cell_radius_um, std::int64_t n_cells);
 
-// The most spheres (disks) that fit in this way into a given outer radius (Eq. 4).
+// The most spheres (disks) that fit in this way into a given outer radius (Eq. 6).
 std::int64_t max_cells(PackingSpace space, double cell_radius_um, double outer_radius_um);
 
 // The tightest such cluster of n sites, widened until its outermost sites lie reach_um from the
