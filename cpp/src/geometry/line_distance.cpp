@@ -55,7 +55,7 @@ std::vector<double> line_distances_um(std::span<const double> x_um, std::span<co
                                       std::span<const double> z_um, std::span<const Line> lines,
                                       double edge_um, int n_threads, const StopPoll& stop) {
   check(lines);
-  const GridIndex index(x_um, y_um, z_um, edge_um);
+  const GridIndex index(x_um, y_um, z_um, edge_um, n_threads, stop);
   std::vector<double> nearest_um(x_um.size());
   const double half_um = 0.5 * index.edge_um();
   const auto work = [&](std::int64_t begin, std::int64_t end) {

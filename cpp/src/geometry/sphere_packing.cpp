@@ -113,7 +113,7 @@ void SpherePacking::sort_cells(double edge_um) {
   {
     Centers split = split_centers();
     centers_ = {};
-    index_.emplace(split.x_um, split.y_um, split.z_um, edge_um);
+    index_.emplace(split.x_um, split.y_um, split.z_um, edge_um, n_threads_, stop_);
   }
   if (radius_.size() > 1) permute(radius_, index_->order());
   centers_.reserve(static_cast<std::size_t>(index_->size()));

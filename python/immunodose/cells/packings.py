@@ -81,7 +81,7 @@ def spheroid(
         `cell_radius` (cell) [um], `nucleus_radius` (cell) [um], coords `x`, `y`, `z` (cell) [um];
         attrs `spheroid_radius_um`, `packing_fraction` (as built), `packing_fraction_deviation`
         (from the one asked for: at most half a cell), `arrangement`, `random_root`. Cells are
-        numbered along z, then y, then x.
+        numbered by place (bins of a grid along z, y, x).
 
     Raises
     ------
