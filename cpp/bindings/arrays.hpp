@@ -24,6 +24,14 @@ std::span<const T> view(const py::array_t<T, py::array::c_style | py::array::for
 }
 
 template <class T>
+std::vector<T> copied(const DoubleArray& array) {
+  std::vector<T> values;
+  values.reserve(static_cast<std::size_t>(array.size()));
+  for (const double value : view(array)) values.push_back(static_cast<T>(value));
+  return values;
+}
+
+template <class T>
 void require_size(std::span<const T> values, std::size_t size, const char* name) {
   if (values.size() != size) {
     throw InputError(std::string(name) + ": got " + std::to_string(values.size()) +
@@ -46,6 +54,21 @@ template <class T, class Allocator>
 py::array_t<T> adopt(std::vector<T, Allocator>&& values) {
   const auto size = static_cast<py::ssize_t>(values.size());
   return adopt(std::move(values), {size});
+}
+
+template <class Function>
+py::array_t<double> map_values(const DoubleArray& input, const Function& function) {
+  std::vector<double> output;
+  for (const double value : view(input)) output.push_back(function(value));
+  return adopt(std::move(output));
+}
+
+// Nodes of an OctaveGrid.
+template <class Grid>
+py::array_t<double> nodes_of(const Grid& grid) {
+  std::vector<double> nodes;
+  for (std::size_t i = 0; i < grid.n_nodes(); ++i) nodes.push_back(grid.node(i));
+  return adopt(std::move(nodes));
 }
 
 // For kernels that run with the GIL released: takes it, asks for signals, gives it back.

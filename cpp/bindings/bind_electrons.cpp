@@ -26,15 +26,8 @@ py::array_t<double> map_energies(const DoubleArray& energy_keV, const Function& 
 ElectronKernelTable make_table(const DoubleArray& energy_keV, const DoubleArray& csda_range_um,
                                const DoubleArray& radiated_fraction,
                                const DoubleArray& fraction_within) {
-  const auto copy = [](const DoubleArray& array) {
-    const auto values = view(array);
-    return std::vector<double>(values.begin(), values.end());
-  };
-  const auto fractions = view(fraction_within);
-  std::vector<float> narrow;
-  narrow.reserve(fractions.size());
-  for (const double value : fractions) narrow.push_back(static_cast<float>(value));
-  return {copy(energy_keV), copy(csda_range_um), copy(radiated_fraction), std::move(narrow)};
+  return {copied<double>(energy_keV), copied<double>(csda_range_um),
+          copied<double>(radiated_fraction), copied<float>(fraction_within)};
 }
 
 py::tuple bound_fold(const ElectronKernelTable& table, const DoubleArray& energy_keV,
@@ -69,13 +62,6 @@ py::tuple bound_build_kernel(const ElectronPhysics& physics, double energy_keV,
 template <double (ElectronPhysics::*quantity)(double) const>
 py::array_t<double> map_physics(const ElectronPhysics& self, const DoubleArray& energy_keV) {
   return map_energies(energy_keV, [&](double e) { return (self.*quantity)(e); });
-}
-
-py::array_t<double> scaled_distances() {
-  const auto& grid = ElectronKernelTable::scaled_distance;
-  std::vector<double> nodes;
-  for (std::size_t i = 0; i < grid.n_nodes(); ++i) nodes.push_back(grid.node(i));
-  return adopt(std::move(nodes));
 }
 
 }  // namespace
@@ -127,7 +113,8 @@ void register_electrons(py::module_& physics) {
            py::arg("radiated_fraction"), py::arg("fraction_within"))
       .def("fold", &bound_fold, py::arg("energy_keV"), py::arg("yield_per_decay"),
            py::arg("density_g_per_cm3"));
-  physics.def("kernel_scaled_distances", &scaled_distances);
+  physics.def("kernel_scaled_distances",
+              [] { return nodes_of(ElectronKernelTable::scaled_distance); });
   physics.def("build_electron_kernel", &bound_build_kernel, py::arg("physics"),
               py::arg("energy_keV"), py::arg("n_histories"), py::arg("n_far_histories"),
               py::arg("cutoff_keV"), py::arg("random_root"), py::arg("n_threads"));

@@ -5,20 +5,12 @@
 #include "immunodose/physics/alpha_stopping.hpp"
 #include "immunodose/physics/alpha_straggling.hpp"
 #include "immunodose/physics/electron_cole.hpp"
-#include "immunodose/physics/photon_kernel.hpp"
 #include "immunodose/physics/radial_kernel.hpp"
 #include "immunodose/physics/recoil.hpp"
 
 namespace immunodose::bindings {
 
 namespace {
-
-template <class Function>
-py::array_t<double> map_values(const DoubleArray& input, const Function& function) {
-  std::vector<double> output;
-  for (const double value : view(input)) output.push_back(function(value));
-  return adopt(std::move(output));
-}
 
 py::tuple bound_csda_kernel(const DoubleArray& energy_keV, const DoubleArray& yield_per_decay,
                             bool alpha, double density_g_per_cm3, bool straggling) {
@@ -96,55 +88,11 @@ void register_alpha(py::module_& physics) {
       py::arg("range_um"), py::arg("density_g_per_cm3"));
 }
 
-py::tuple bound_photon_kernel(const DoubleArray& energy_keV, const DoubleArray& yield_per_decay,
-                              double density_g_per_cm3, double reach_um) {
-  const auto energies = view(energy_keV);
-  const auto yields = view(yield_per_decay);
-  PhotonKernel result;
-  {
-    const py::gil_scoped_release release;
-    result = photon_kernel({energies, yields}, density_g_per_cm3, reach_um);
-  }
-  return py::make_tuple(adopt(std::move(result.kernel.edge_um)),
-                        adopt(std::move(result.kernel.energy_keV)), result.escaped_keV);
-}
-
-// Compton, photoelectric, pair, triplet: one array each.
-py::tuple bound_photon_attenuation(const DoubleArray& energy_keV, double density_g_per_cm3) {
-  const PhotonPhysics physics(density_g_per_cm3);
-  const auto part = [&](double PhotonAttenuation::* process) {
-    return map_values(energy_keV, [&](double e) { return physics.attenuation_per_um(e).*process; });
-  };
-  return py::make_tuple(part(&PhotonAttenuation::compton), part(&PhotonAttenuation::photoelectric),
-                        part(&PhotonAttenuation::pair), part(&PhotonAttenuation::triplet));
-}
-
-void register_photons(py::module_& physics) {
-  physics.def("photon_kernel", &bound_photon_kernel, py::arg("energy_keV"),
-              py::arg("yield_per_decay"), py::arg("density_g_per_cm3"), py::arg("reach_um"));
-  physics.def("photon_attenuation_per_um", &bound_photon_attenuation, py::arg("energy_keV"),
-              py::arg("density_g_per_cm3"));
-  physics.def(
-      "photon_energy_transfer_per_um",
-      [](const DoubleArray& energy_keV, double density_g_per_cm3) {
-        const PhotonPhysics photons(density_g_per_cm3);
-        return map_values(energy_keV, [&](double e) { return photons.energy_transfer_per_um(e); });
-      },
-      py::arg("energy_keV"), py::arg("density_g_per_cm3"));
-  physics.def(
-      "photon_energy_absorption_per_um",
-      [](const DoubleArray& energy_keV, double density_g_per_cm3) {
-        const PhotonPhysics photons(density_g_per_cm3);
-        return map_values(energy_keV,
-                          [&](double e) { return photons.energy_absorption_per_um(e); });
-      },
-      py::arg("energy_keV"), py::arg("density_g_per_cm3"));
-}
-
 }  // namespace
 
 void register_decay_chain(py::module_& physics);
 void register_electrons(py::module_& physics);
+void register_photons(py::module_& physics);
 
 void register_physics(py::module_& physics) {
   register_decay_chain(physics);

@@ -60,21 +60,24 @@ def _add_information_commands(
 
 
 def _add_kernels(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    kernels = commands.add_parser("kernels", help="dose-point kernels of electrons: show, build")
+    kernels = commands.add_parser("kernels", help="kernels of electrons and photons: show, build")
     actions = kernels.add_subparsers(dest="action", required=True, metavar="ACTION")
     show = actions.add_parser("show", help="energies, ranges, origin")
     show.add_argument("file", metavar="FILE.npz", nargs="?", help="default: those that ship")
     build = actions.add_parser("build", help="make them by Monte Carlo (half an hour)")
+    for action in (show, build):
+        action.add_argument("--photons", action="store_true", help="kernels of photons")
     build.add_argument(
-        "-o", "--output", default="electron_kernels_water.npz", metavar="FILE.npz",
-        help="file (default: %(default)s)",
+        "-o", "--output", metavar="FILE.npz",
+        help="file (default: electron_kernels_water.npz or photon_kernels_water.npz, here)",
     )  # fmt: skip
     build.add_argument(
         "--effort", type=float, default=1.0, metavar="X", help="factor on the histories (default 1)"
     )
     build.add_argument(
-        "--energies", type=int, metavar="N", help="number of energies from 0.1 to 3000 keV"
-    )
+        "--energies", type=int, metavar="N",
+        help="number of energies from 0.1 (photons: 0.5) to 3000 keV",
+    )  # fmt: skip
     build.add_argument("--seed", type=int, metavar="S", help="root of the random numbers")
     _add_threads(build)
 

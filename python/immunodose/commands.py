@@ -8,7 +8,7 @@ import platform
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from immunodose._version import __version__
@@ -180,11 +180,16 @@ def env_command(options: Namespace) -> None:
 
 
 def kernels_command(options: Namespace) -> None:
-    """Make the kernels of electrons, or print what a kernel file holds."""
-    {"show": _show_kernels, "build": _build_kernels}[options.action](options)
+    """Make the kernels of electrons or photons, or print what a kernel file holds."""
+    if options.action == "build":
+        _build_kernels(options)
+    elif options.photons:
+        _show_photon_kernels(options)
+    else:
+        _show_electron_kernels(options)
 
 
-def _show_kernels(options: Namespace) -> None:
+def _show_electron_kernels(options: Namespace) -> None:
     from immunodose.kernels import load_kernels, shipped_kernels
     from immunodose.tables import text_table
 
@@ -199,23 +204,49 @@ def _show_kernels(options: Namespace) -> None:
     ):
         rows.append([f"{energy:.4g}", f"{reach:.4g}", f"{mean:.4f}", f"{radiated:.2e}"])
     print(text_table(rows), end="\n\n")
-    print(f"Scaled distances: {kernels.scaled_distance.size}")
-    for key, value in kernels.attrs.items():
+    _print_attrs(kernels.scaled_distance.size, kernels.attrs)
+
+
+def _show_photon_kernels(options: Namespace) -> None:
+    from immunodose.photon_kernels import load_photon_kernels, shipped_photon_kernels
+    from immunodose.tables import text_table
+
+    kernels = (
+        shipped_photon_kernels() if options.file is None else load_photon_kernels(options.file)
+    )
+    rows = [["electron (keV)", "CSDA range (um)"]]
+    rows[0] += [f"{process}: photon (keV), displaced / range" for process in kernels.process]
+    photons = [kernels.photon_energy_keV(process) for process in kernels.process]
+    displaced = kernels.mean_displacement()
+    for row, (energy, reach) in enumerate(
+        zip(kernels.energy_keV, kernels.csda_range_um, strict=True)
+    ):
+        cells = [f"{photons[i][row]:.4g}, {displaced[i, row]:.4f}" for i in range(len(photons))]
+        rows.append([f"{energy:.4g}", f"{reach:.4g}", *cells])
+    print(text_table(rows), end="\n\n")
+    _print_attrs(kernels.scaled_distance.size, kernels.attrs)
+
+
+def _print_attrs(n_distances: int, attrs: Mapping[str, object]) -> None:
+    print(f"Scaled distances: {n_distances}")
+    for key, value in attrs.items():
         print(f"{key}: {value}")
 
 
 def _build_kernels(options: Namespace) -> None:
-    from immunodose.kernels import N_ENERGIES, RANDOM_ROOT, build_kernels
+    from immunodose import kernels, photon_kernels
 
-    output = Path(options.output)
+    module = photon_kernels if options.photons else kernels
+    build = photon_kernels.build_photon_kernels if options.photons else kernels.build_kernels
+    output = Path(module.FILE_NAME if options.output is None else options.output)
     if output.suffix != ".npz":
         raise InputError(f"invalid output {str(output)!r} (its name must end in .npz).")
     _writable_folder(output.parent, must_exist=True)
-    build_kernels(
+    build(
         output,
         effort=options.effort,
-        n_energies=N_ENERGIES if options.energies is None else options.energies,
-        rng=RANDOM_ROOT if options.seed is None else options.seed,
+        n_energies=module.N_ENERGIES if options.energies is None else options.energies,
+        rng=module.RANDOM_ROOT if options.seed is None else options.seed,
         n_threads=options.threads,
         progress=lambda line: print(line, file=sys.stderr, flush=True),
     )

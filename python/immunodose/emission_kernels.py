@@ -12,6 +12,7 @@ import numpy as np
 from immunodose import _core
 from immunodose.errors import InputError
 from immunodose.kernels import shipped_kernels, shipped_table
+from immunodose.photon_kernels import shipped_photon_table
 from immunodose.typing import Emission, FloatArray
 
 if TYPE_CHECKING:
@@ -97,7 +98,10 @@ def mird_kernel(
 def transported_kernel(
     emission: Emission, energy_keV: FloatArray, yields: FloatArray, density_g_per_cm3: float
 ) -> EmissionKernel:
-    """Kernels with scattering and straggling; photons and recoils too. Eqs. K4-K6 of kernels.md."""
+    """Kernels with scattering and straggling; photons and recoils too.
+
+    Eqs. K4-K6 of docs/theory/kernels.md, Eq. Ph-15 of docs/theory/photons.md.
+    """
     if emission == "alpha":
         return EmissionKernel(
             RadialKernel(
@@ -119,6 +123,7 @@ def transported_kernel(
             yield_per_decay=yields,
             density_g_per_cm3=density_g_per_cm3,
             reach_um=PHOTON_REACH_UM,
+            electrons=shipped_photon_table(),
         )
         return EmissionKernel(RadialKernel(edge, energy), escaped_keV=escaped)
     edge, energy, radiated, below = shipped_table().fold(

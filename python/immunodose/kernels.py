@@ -4,11 +4,7 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
-import tempfile
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
@@ -19,7 +15,12 @@ import numpy as np
 
 from immunodose import _core
 from immunodose._version import __version__
-from immunodose.errors import FileError, InputError
+from immunodose.kernel_files import (
+    no_kernel_file,
+    read_kernel_file,
+    require_build,
+    write_kernel_file,
+)
 from immunodose.threads import resolve_threads
 from immunodose.typing import FloatArray
 
@@ -31,11 +32,6 @@ ENERGY_RANGE_KEV = (0.1, 3000.0)
 N_ENERGIES = 36
 RANDOM_ROOT = 20261128
 CUTOFF_KEV = 0.05
-
-# What reading a truncated or foreign file may raise.
-_UNREADABLE = (
-    OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,27 +102,19 @@ def load_kernels(path: str | os.PathLike[str]) -> ElectronKernels:
     >>> kernels.energy_keV.size, float(kernels.energy_keV[0])
     (36, 0.1)
     """
+    attrs, arrays = read_kernel_file(path, FORMAT)
     try:
-        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as content:
-            attrs = json.loads(str(content["attrs"]))
-            if attrs.get("format") != FORMAT:
-                raise FileError(f"{path} holds {attrs.get('format')!r}, not {FORMAT!r}.")
-            fraction = content["fraction_within"].astype(np.float64)
-            return ElectronKernels(
-                energy_keV=content["energy_keV"],
-                csda_range_um=content["csda_range_um"],
-                radiated_fraction=content["radiated_fraction"],
-                scaled_distance=_core.physics.kernel_scaled_distances(),
-                fraction_within=fraction,
-                stderr=content["stderr"].astype(np.float64),
-                attrs=attrs,
-            )
-    except _UNREADABLE as error:
-        if isinstance(error, FileError):
-            raise
-        raise FileError(
-            f"{path} is no kernel file ({error}). Make one with `immunodose kernels build`."
-        ) from error
+        return ElectronKernels(
+            energy_keV=arrays["energy_keV"],
+            csda_range_um=arrays["csda_range_um"],
+            radiated_fraction=arrays["radiated_fraction"],
+            scaled_distance=_core.physics.kernel_scaled_distances(),
+            fraction_within=arrays["fraction_within"].astype(np.float64),
+            stderr=arrays["stderr"].astype(np.float64),
+            attrs=attrs,
+        )
+    except KeyError as error:
+        raise no_kernel_file(path, error) from error
 
 
 def histories(energy_keV: float, effort: float) -> tuple[int, int]:
@@ -183,18 +171,9 @@ def build_kernels(
     -----
     Eqs. K1-K3 of docs/theory/kernels.md.
     """
-    if not (np.isfinite(effort) and effort > 0.0):
-        raise InputError(f"invalid effort={effort} (allowed: finite, > 0).")
-    if not 0 <= rng < 2**64:
-        raise InputError(f"invalid rng={rng} (allowed: 0 to 2**64 - 1).")
-    if n_energies < 2:
-        raise InputError(f"invalid n_energies={n_energies} (allowed: >= 2).")
-    threads = resolve_threads(n_threads)
     target = Path(path)
-    if target.is_dir() or not os.access(target.parent, os.W_OK):
-        raise FileError(
-            f"cannot write {path}: it is a directory, or its directory is absent or read-only."
-        )
+    require_build(target, effort, n_energies, rng)
+    threads = resolve_threads(n_threads)
     energies = np.geomspace(*ENERGY_RANGE_KEV, n_energies)
     physics = _core.physics.ElectronPhysics(density_g_per_cm3=1.0)
     rows = []
@@ -230,30 +209,15 @@ def build_kernels(
             "made_by": "immunodose kernels build",
         },
     )
-    _write(target, kernels)
+    write_kernel_file(
+        target,
+        kernels.attrs,
+        {
+            "energy_keV": kernels.energy_keV,
+            "csda_range_um": kernels.csda_range_um,
+            "radiated_fraction": kernels.radiated_fraction,
+            "fraction_within": kernels.fraction_within.astype(np.float32),
+            "stderr": kernels.stderr.astype(np.float16),
+        },
+    )
     return kernels
-
-
-def _write(path: Path, kernels: ElectronKernels) -> None:
-    """Write beside the target, then rename: the file is whole or absent."""
-    try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".npz")
-    except OSError as error:
-        raise FileError(f"cannot write beside {path} ({error}).") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            np.savez_compressed(
-                file,
-                attrs=np.array(json.dumps(kernels.attrs)),
-                energy_keV=kernels.energy_keV,
-                csda_range_um=kernels.csda_range_um,
-                radiated_fraction=kernels.radiated_fraction,
-                fraction_within=kernels.fraction_within.astype(np.float32),
-                stderr=kernels.stderr.astype(np.float16),
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        raise FileError(f"cannot write {path} ({error}). Nothing was left there.") from error

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Slow oracle of docs/theory/photons.md: Klein-Nishina by quadrature over the scattering angle."""
+"""Slow oracles of docs/theory/photons.md: Klein-Nishina by quadrature over the scattering angle."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -50,3 +51,21 @@ def first_scatter_by_points(energy_keV: float, distance_cm: float, n: int = 400_
     per_sr = 0.5 * ELECTRON_RADIUS_CM**2 * share**2 * (share + 1.0 / share - 1.0 + cosine**2)
     flux = ELECTRONS_PER_G * per_sr * share * jacobian / (4.0 * math.pi * s**2 * t**2)
     return float(flux.mean()) * 4.0 * math.pi * distance_cm**2
+
+
+def straight_compton_distance_um(
+    photon_keV: float, distance_um: float, stopping: Callable[[Floats], Floats]
+) -> float:
+    """Eq. Ph-12 for Compton electrons that go straight on and do not slow down in the ball."""
+    angle, section, share = klein_nishina(photon_keV)
+    electron_keV = photon_keV * (1.0 - share)
+    moving = electron_keV > 0.1
+    cotangent = (1.0 + photon_keV / REST_KEV) * np.tan(0.5 * angle[moving])
+    cosine = cotangent / np.hypot(1.0, cotangent)
+    # Places of the collision, at the middle of equal pieces of the way through the ball.
+    place = (np.arange(200) + 0.5) / 200.0 * distance_um
+    across = place[:, None] ** 2 * (1.0 - cosine**2)
+    chord = np.sqrt(distance_um**2 - across) - place[:, None] * cosine
+    left = np.minimum(electron_keV[moving], stopping(electron_keV[moving]) * chord).mean(axis=0)
+    energy = float((section * electron_keV).sum())
+    return distance_um * float((section[moving] * left).sum()) / energy

@@ -31,7 +31,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("dose", "population", "hits", "transport", "monte_carlo", "cell_monte_carlo", "tracks"),
     ("source", "biokinetics", "cells"),
     ("physics", "emission_kernels"),
-    ("kernels",),
+    ("kernels", "photon_kernels"),
+    ("kernel_files",),
     ("data",),
     (
         "schema",

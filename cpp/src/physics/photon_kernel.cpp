@@ -100,7 +100,8 @@ PhotonDecline photon_decline(double energy_keV, const PhotonPhysics& physics) {
   return {absorption, decline + slope, decline};
 }
 
-PhotonKernel photon_kernel(const SpectrumLines& lines, double density_g_per_cm3, double reach_um) {
+PhotonKernel photon_kernel(const SpectrumLines& lines, double density_g_per_cm3, double reach_um,
+                           const SecondaryElectronTable* electrons) {
   check(lines, reach_um);
   const PhotonPhysics physics(density_g_per_cm3);
   PhotonKernel result{{bin_edges(reach_um), {}}, 0.0};
@@ -114,10 +115,13 @@ PhotonKernel photon_kernel(const SpectrumLines& lines, double density_g_per_cm3,
       continue;
     }
     const PhotonDecline decline = photon_decline(lines.energy_keV[i], physics);
+    const auto place = electrons == nullptr
+                           ? edge
+                           : electrons->equivalent_distance_um(lines.energy_keV[i], physics, edge);
     for (std::size_t bin = 0; bin < deposit.size(); ++bin) {
-      deposit[bin] += energy * decline.share_between(edge[bin], edge[bin + 1] - edge[bin]);
+      deposit[bin] += energy * decline.share_between(place[bin], place[bin + 1] - place[bin]);
     }
-    result.escaped_keV += energy * decline.share_beyond(reach_um);
+    result.escaped_keV += energy * decline.share_beyond(place.back());
   }
   return result;
 }

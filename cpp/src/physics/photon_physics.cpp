@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "immunodose/physics/photon_physics.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -104,7 +105,33 @@ void check_energy(double energy_keV) {
 
 }  // namespace
 
-PhotonPhysics::PhotonPhysics(double density_g_per_cm3) : g_per_cm2_um_(1e-4 * density_g_per_cm3) {
+double fastest_electron_keV(PhotonProcess process, double photon_keV) {
+  const double twice_k = 2.0 * photon_keV / rest_keV;
+  switch (process) {
+    case PhotonProcess::compton:
+      return photon_keV * twice_k / (1.0 + twice_k);  // scattered backwards
+    case PhotonProcess::photoelectric:
+      return std::max(0.0, photon_keV - oxygen_k_binding_keV);
+    case PhotonProcess::pair:
+      return std::max(0.0, photon_keV - 2.0 * rest_keV);  // the other one has nothing
+  }
+  throw InputError("unknown photon process");
+}
+
+double photon_of_fastest_electron_keV(PhotonProcess process, double electron_keV) {
+  switch (process) {
+    case PhotonProcess::compton:
+      return 0.5 * (electron_keV + std::sqrt(electron_keV * (electron_keV + 2.0 * rest_keV)));
+    case PhotonProcess::photoelectric:
+      return electron_keV + oxygen_k_binding_keV;
+    case PhotonProcess::pair:
+      return electron_keV + 2.0 * rest_keV;
+  }
+  throw InputError("unknown photon process");
+}
+
+PhotonPhysics::PhotonPhysics(double density_g_per_cm3)
+    : density_(density_g_per_cm3), g_per_cm2_um_(1e-4 * density_g_per_cm3) {
   if (!(density_g_per_cm3 > 0.0) || !std::isfinite(density_g_per_cm3)) {
     throw InputError("density_g_per_cm3 is " + std::to_string(density_g_per_cm3) +
                      "; give a positive, finite density");
@@ -120,11 +147,17 @@ PhotonAttenuation PhotonPhysics::attenuation_per_um(double energy_keV) const {
           g_per_cm2_um_ * pair_scale_cm2_per_g * haug(k)};
 }
 
-double PhotonPhysics::energy_transfer_per_um(double energy_keV) const {
+std::array<double, n_photon_processes> PhotonPhysics::energy_transfers_per_um(
+    double energy_keV) const {
   const PhotonAttenuation mu = attenuation_per_um(energy_keV);
   const double kept = g_per_cm2_um_ * compton_cm2_per_g(energy_keV).scattered;
-  const double kinetic_share = 1.0 - 2.0 * rest_keV / energy_keV;
-  return mu.compton - kept + mu.photoelectric + kinetic_share * (mu.pair + mu.triplet);
+  const double kinetic_share = std::max(0.0, 1.0 - 2.0 * rest_keV / energy_keV);
+  return {mu.compton - kept, mu.photoelectric, kinetic_share * (mu.pair + mu.triplet)};
+}
+
+double PhotonPhysics::energy_transfer_per_um(double energy_keV) const {
+  const auto [compton, photoelectric, pair] = energy_transfers_per_um(energy_keV);
+  return compton + photoelectric + pair;
 }
 
 double PhotonPhysics::energy_absorption_per_um(double energy_keV) const {

@@ -45,7 +45,11 @@ def csda_kernel(
     straggling: bool = False,
 ) -> tuple[_Floats, _Floats]: ...
 def photon_kernel(
-    energy_keV: _Floats, yield_per_decay: _Floats, density_g_per_cm3: float, reach_um: float
+    energy_keV: _Floats,
+    yield_per_decay: _Floats,
+    density_g_per_cm3: float,
+    reach_um: float,
+    electrons: SecondaryElectronTable | None = None,
 ) -> tuple[_Floats, _Floats, float]: ...
 def photon_attenuation_per_um(
     energy_keV: _Floats, density_g_per_cm3: float
@@ -86,3 +90,23 @@ def build_electron_kernel(
     random_root: int,
     n_threads: int,
 ) -> tuple[_Floats, _Floats, float, float]: ...
+
+class SecondaryElectronTable:
+    def __init__(
+        self, electron_energy_keV: _Floats, csda_range_um: _Floats, equivalent_share: _Floats
+    ) -> None: ...
+    def equivalent_distance_um(
+        self, photon_keV: float, distance_um: _Floats, density_g_per_cm3: float
+    ) -> _Floats: ...
+
+def photon_kernel_scaled_distances() -> _Floats: ...
+def photon_of_fastest_electron_keV(process: int, electron_keV: _Floats) -> _Floats: ...
+def build_photon_kernel(
+    physics: ElectronPhysics,
+    process: int,
+    electron_keV: float,
+    n_histories: int,
+    cutoff_keV: float,
+    random_root: int,
+    n_threads: int,
+) -> tuple[_Floats, _Floats, float]: ...

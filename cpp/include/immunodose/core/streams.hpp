@@ -13,12 +13,13 @@ namespace immunodose {
 enum class Stage : std::uint32_t {
   packing_moves = 1,
   packing_start = 2,
-  decay_count = 3,     // Poisson number of decays of a source compartment
-  decay_history = 4,   // one decay of a population with all that follows
-  kernel_history = 5,  // one electron of a dose-point kernel
-  cell_history = 6,    // one decay in a single cell (S values)
-  hit_history = 7,     // one decay of hit statistics
-  track_history = 8,   // one track for drawing
+  decay_count = 3,            // Poisson number of decays of a source compartment
+  decay_history = 4,          // one decay of a population with all that follows
+  kernel_history = 5,         // one electron of a dose-point kernel
+  cell_history = 6,           // one decay in a single cell (S values)
+  hit_history = 7,            // one decay of hit statistics
+  track_history = 8,          // one track for drawing
+  photon_kernel_history = 9,  // the electrons of one photon collision
 };
 
 class Stream {

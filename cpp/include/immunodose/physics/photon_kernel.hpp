@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Energy that photon lines leave around a point source, without transport of electrons.
+// Energy that photon lines leave around a point source.
 #pragma once
 #include "immunodose/physics/photon_physics.hpp"
 #include "immunodose/physics/radial_kernel.hpp"
+#include "immunodose/physics/secondary_electrons.hpp"
 
 namespace immunodose {
 
@@ -25,9 +26,10 @@ struct PhotonDecline {
 
 PhotonDecline photon_decline(double energy_keV, const PhotonPhysics& physics);
 
-// Secondary electrons are absorbed where they are made. Lines below photon_min_energy_keV stay at
-// the source (first bin, 0.01 nm wide); 0 < reach_um < infinity. Every other deposit ends at
-// reach_um; the rest is `escaped_keV`.
-PhotonKernel photon_kernel(const SpectrumLines& lines, double density_g_per_cm3, double reach_um);
+// Electrons carry their energy as the table says (Eq. Ph-15), or are absorbed where they are made
+// (null). Lines below photon_min_energy_keV stay at the source (first bin, 0.01 nm wide);
+// 0 < reach_um < infinity. Every other deposit ends at reach_um; the rest is `escaped_keV`.
+PhotonKernel photon_kernel(const SpectrumLines& lines, double density_g_per_cm3, double reach_um,
+                           const SecondaryElectronTable* electrons = nullptr);
 
 }  // namespace immunodose

@@ -46,25 +46,35 @@ class PhotonTransport {
     return 0.0;
   }
 
- private:
-  // False if the photon is gone.
+  // One collision where the photon is; false if the photon is gone.
   template <class S>
-  static bool collide(Particle& photon, const PhotonAttenuation& mu, Stream& random, S& scorer,
-                      std::vector<Particle>& electrons) {
-    const double channel = random.uniform() * mu.total();
-    if (channel < mu.compton) {
+  static bool interact(PhotonProcess process, Particle& photon, Stream& random, S& scorer,
+                       std::vector<Particle>& electrons) {
+    if (process == PhotonProcess::compton) {
       const ComptonPair out = compton_scattering(photon.energy_keV, photon.direction, random);
       emit(ParticleKind::electron, photon, out.electron, electrons);
       photon.energy_keV = out.photon.energy_keV;
       photon.direction = out.photon.direction;
       return true;
     }
-    if (channel < mu.compton + mu.photoelectric) {
+    if (process == PhotonProcess::photoelectric) {
       absorb(photon, random, scorer, electrons);
     } else {
       make_pair(photon, random, electrons);
     }
     return false;
+  }
+
+ private:
+  template <class S>
+  static bool collide(Particle& photon, const PhotonAttenuation& mu, Stream& random, S& scorer,
+                      std::vector<Particle>& electrons) {
+    const double channel = random.uniform() * mu.total();
+    const PhotonProcess process = channel < mu.compton ? PhotonProcess::compton
+                                  : channel < mu.compton + mu.photoelectric
+                                      ? PhotonProcess::photoelectric
+                                      : PhotonProcess::pair;
+    return interact(process, photon, random, scorer, electrons);
   }
 
   // Every photoelectron is taken from the K shell of oxygen; the Auger cascade stays in place.
