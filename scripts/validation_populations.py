@@ -22,6 +22,7 @@ from validation_runs import (
     SOURCES,
     TARGETS,
     key_of,
+    measured,
     runs_by_key,
     spectrum,
 )
@@ -45,6 +46,7 @@ CLUSTER_HISTORIES = 192_000
 ELECTRONS = ("beta", "auger_ce")
 RINGS = {"center": 0, "first neighbors": 1, "second neighbors": 2}
 
+PHOTON_HISTORIES = 384_000  # of nuclides with hard photons: a few seconds each
 STEP_HISTORIES = 128_000
 ACCOUNT_HISTORIES = 6_400
 
@@ -118,6 +120,23 @@ def _kernel_over(
     picked = _kernel(shape, emitter)["s_value"].sel(target=target, source=source)
     kernel = float(picked.isel(distance=int(place == "neighbor")).sum())
     value, error = monte_carlo_s_value(mode, shape, emitter, place, target, source)
+    return kernel / value, kernel / value * error / value
+
+
+@functools.cache
+def _photon_emitter_run(emitter: str, source: str) -> dict[str, Any]:
+    return measured(("condensed", "5/4", emitter, source), PHOTON_HISTORIES)
+
+
+def kernel_over_photon_emitter(
+    emitter: str, place: str, target_region: str, source_region: str
+) -> Value:
+    """Kernel over condensed Monte Carlo, all emissions of a nuclide in a 5/4 um cell."""
+    run = _photon_emitter_run(emitter, source_region)
+    index = TARGETS.index(target_region)
+    value, error = run[f"{place}_Gy"][index], run[f"{place}_stderr_Gy"][index]
+    picked = _kernel("5/4", emitter)["s_value"].sel(target=target_region, source=source_region)
+    kernel = float(picked.isel(distance=int(place == "neighbor")).sum())
     return kernel / value, kernel / value * error / value
 
 
@@ -280,7 +299,8 @@ def long_over_short_steps(
 QUANTITIES: dict[str, Callable[..., Value]] = {
     function.__name__: function
     for function in (
-        kernel_over_stored, kernel_over_detailed, condensed_over_stored, cluster_nucleus_dose,
+        kernel_over_stored, kernel_over_detailed, kernel_over_photon_emitter,
+        condensed_over_stored, cluster_nucleus_dose,
         cluster_self_share, single_nucleus_dose, population_energy_account, long_over_short_steps,
     )
 }  # fmt: skip

@@ -127,15 +127,25 @@ def test_kernels_show(capsys: pytest.CaptureFixture[str]) -> None:
         assert word in text
 
 
-def test_kernels_build(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_photon_kernels_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["kernels", "show", "--photons"]) == 0
+    text = capsys.readouterr().out
+    for word in ("compton: photon (keV)", "3000", "immunodose photon kernels 1", "random_root"):
+        assert word in text
+
+
+@pytest.mark.parametrize("photons", [[], ["--photons"]])
+def test_kernels_build(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], photons: list[str]
+) -> None:
     """Two energies with the fewest histories: the format, not the numbers."""
     output = tmp_path / "k.npz"
-    few = ["--effort", "1e-6", "--energies", "2", "--seed", "3", "--threads", "1"]
+    few = ["--effort", "1e-6", "--energies", "2", "--seed", "3", "--threads", "1", *photons]
     assert main(["kernels", "build", "-o", str(output), *few]) == 0
     done = capsys.readouterr()
     assert "Wrote" in done.out
     assert [line.split(":")[0] for line in done.err.splitlines()] == ["1/2", "2/2"]
-    assert main(["kernels", "show", str(output)]) == 0
+    assert main(["kernels", "show", str(output), *photons]) == 0
     assert "random_root: 3" in capsys.readouterr().out
     assert [item.name for item in tmp_path.iterdir()] == ["k.npz"]
 
