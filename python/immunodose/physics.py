@@ -48,7 +48,8 @@ _TOLERATED_ABOVE = 0.01
 _NOTES: dict[Physics, str] = {
     "kernel": (
         "dose-point kernels of the package's own Monte Carlo for electrons, straight alphas with "
-        "energy straggling, photons to 1 mm, recoils absorbed at the decay"
+        "energy straggling, photons and the electrons they set free to 1 mm, recoils absorbed at "
+        "the decay"
     ),
     "mird": "straight CSDA tracks; recoils and photons not transported, see energy_not_scored",
 }
