@@ -283,8 +283,7 @@ def _by_kernel(
     ]
     for model in {agent.model.nuclide: agent.model for agent in agents}.values():
         warn_of_electrons(model)
-    class_spread = shapes.class_spread
-    warn_of_class_spread(class_spread)
+    warn_of_class_spread(shapes.class_spread)
     sweeps = [(agent.model.nuclide, list(agent.model.kernels), agent.report) for agent in agents]
     warn_of_mesh_error(sweeps, rtol)
     result = _dose_dataset(cells, agents, kept, targets, dtype)
@@ -295,7 +294,7 @@ def _by_kernel(
         method="kernel",
         membrane_thickness_nm=membrane_um * NM_PER_UM,
         density_g_per_cm3=density,
-        cross_dose_class_spread=class_spread,
+        cross_dose_class_spread=shapes.class_spread,
         rtol=rtol,
         summation=summation_attr(sweeps),
         simd=_core.transport.simd_level(),
