@@ -12,6 +12,7 @@ namespace immunodose {
 namespace {
 
 constexpr std::int64_t most_chunks = 64;
+constexpr std::int64_t bins_per_round = 16;
 constexpr std::int64_t most_numbers_per_cell = 8;  // of all chunks together
 constexpr std::int64_t cells_per_block = 4096;
 
@@ -83,9 +84,21 @@ class NeighborSummer {
   std::int64_t run_both_ways(int n_threads, const StopPoll& stop, const PairResult& result) const {
     std::vector<Chunk> chunks = make_chunks();
     std::atomic<std::int64_t> n_pairs{0};
-    run_blocks(
-        static_cast<std::int64_t>(chunks.size()), n_threads,
-        [&](std::int64_t i) { n_pairs += sum_chunk(chunks[place(i)]); }, stop);
+    std::int64_t most_bins = 0;
+    for (const Chunk& chunk : chunks) {
+      most_bins = std::max(most_bins, chunk.end_bin - chunk.first_bin);
+    }
+    // In rounds, between which the call can be stopped; a chunk adds in the same order.
+    for (std::int64_t done = 0; done < most_bins; done += bins_per_round) {
+      run_blocks(
+          static_cast<std::int64_t>(chunks.size()), n_threads,
+          [&](std::int64_t i) {
+            Chunk& chunk = chunks[place(i)];
+            const std::int64_t first = chunk.first_bin + done;
+            n_pairs += sum_bins(chunk, first, std::min(first + bins_per_round, chunk.end_bin));
+          },
+          stop);
+    }
     parallel_for(
         cells_.size(), cells_per_block, n_threads,
         [&](std::int64_t begin, std::int64_t end) {
@@ -140,12 +153,14 @@ class NeighborSummer {
     }
   }
 
-  std::int64_t sum_chunk(Chunk& chunk) const {
+  std::int64_t sum_bins(Chunk& chunk, std::int64_t first_bin, std::int64_t end_bin) const {
     Neighborhood around(1);
-    chunk.sum.resize(place(chunk.end_rank - chunk.first_rank));
-    std::fill(chunk.sum.begin(), chunk.sum.end(), 0.0F);
+    if (first_bin == chunk.first_bin) {
+      chunk.sum.resize(place(chunk.end_rank - chunk.first_rank));
+      std::fill(chunk.sum.begin(), chunk.sum.end(), 0.0F);
+    }
     std::int64_t counted = 0;
-    for (std::int64_t bin = chunk.first_bin; bin < chunk.end_bin; ++bin) {
+    for (std::int64_t bin = first_bin; bin < end_bin; ++bin) {
       const std::int64_t first = cells_.bin_start(bin);
       const std::int64_t end = cells_.bin_start(bin + 1);
       collect(bin, first, chunk.end_rank, around);  // the bin itself comes first
