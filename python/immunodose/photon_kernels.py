@@ -139,7 +139,8 @@ def build_photon_kernels(
     path
         File to write (.npz).
     effort
-        Factor > 0 on the number of histories; 1 is that of the shipped file (a quarter of an hour).
+        Factor > 0 on the number of histories; 1 is that of the shipped file (three minutes on two
+        cores).
     n_energies
         Energies of the fastest electron from 0.5 to 3000 keV in equal ratios, at least 2.
     rng
