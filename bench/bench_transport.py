@@ -95,12 +95,14 @@ def population(name: str, nuclide: str, emission: str, n_cells: int, roof_s: flo
     )
 
 
-def electrons(mode: str, n_histories: int, n_threads: int) -> dict[str, float]:
+def electrons(
+    mode: str, n_histories: int, n_threads: int, cutoff_keV: float = 0.05
+) -> dict[str, float]:
     """Return rates of 100 keV electrons from the nucleus, cytoplasm and membrane of one cell."""
     start, used = time.perf_counter(), time.process_time()
     imd.s_values_electron(
         100.0, **CELL_UM, physics="monte_carlo", electron_mode=mode,
-        n_histories=n_histories, n_threads=n_threads, rng=1,
+        n_histories=n_histories, n_threads=n_threads, electron_cutoff_keV=cutoff_keV, rng=1,
     )  # fmt: skip
     wall, used = time.perf_counter() - start, time.process_time() - used
     return {"per_wall_s": 3 * n_histories / wall, "per_cpu_s": 3 * n_histories / used}
@@ -141,7 +143,9 @@ def detailed(options: argparse.Namespace) -> None:
     if options.competitor is None:
         return
     for _ in range(options.repeats):
-        ours = electrons("detailed", options.histories, options.threads[-1])
+        ours = electrons(
+            "detailed", options.histories, options.threads[-1], options.competitor_cutoff_keV
+        )
         theirs = competitor_rates(options.competitor, options.competitor_histories)
         ratios = {key: ours[key] / theirs[key] for key in ("per_wall_s", "per_cpu_s")}
         report(
@@ -180,6 +184,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", default=["tracks", "detailed", "s_values"])
     parser.add_argument("--competitor", help="command that follows 100 keV electrons in this cell")
     parser.add_argument("--competitor-histories", type=int, default=4000)
+    parser.add_argument(
+        "--competitor-cutoff-keV", dest="competitor_cutoff_keV", type=float, default=0.05,
+        help="where the competitor stops its electrons; ours stop there too beside it",
+    )  # fmt: skip
     parser.add_argument("--repeats", type=int, default=2, help="of the competitor")
     return parser.parse_args()
 

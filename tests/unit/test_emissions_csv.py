@@ -174,3 +174,10 @@ def test_unreadable_files(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(FileError, match="UTF-8"):
         emissions_from_csv(file)
+
+
+def test_a_line_is_of_a_continuous_spectrum_or_not(tmp_path: Path) -> None:
+    table = emissions_from_csv(write(tmp_path, GOOD))
+    half = table.assign(continuous=("line", np.array([0.0, 0.5, 0.0])))
+    with pytest.raises(InputError, match=r"continuous\[1\] = 0.5 .*allowed: 0 or 1"):
+        emissions(half)

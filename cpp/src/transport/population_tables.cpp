@@ -124,6 +124,7 @@ double PopulationTables::alpha_reach_um() const {
 std::uint64_t PopulationTables::chain_number() const {
   CacheKey key;
   key.add(in_.density_g_per_cm3).add(model_.alpha_chain->decays_per_parent_decay);
+  key.add(static_cast<std::uint64_t>(model_.alpha_chain->edges.size()));
   for (const auto& edge : model_.alpha_chain->edges) {
     key.add(static_cast<std::uint64_t>(edge.parent)).add(static_cast<std::uint64_t>(edge.daughter));
     key.add(edge.fraction).add(std::uint64_t{edge.is_alpha});

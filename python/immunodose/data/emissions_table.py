@@ -41,10 +41,10 @@ def check_emissions_table(table: xr.Dataset) -> None:
     energy = _numbers(table, "energy", "keV, > 0", least=np.nextafter(0.0, 1.0))
     yields = _numbers(table, "yield_per_decay", "per decay, >= 0", least=0.0)
     emission = _classes(table)
-    _numbers(table, "continuous", "0 or 1", least=0.0, most=1.0)
+    continuous = _flags(table, "continuous")
     nuclide = table["line_nuclide"].values.astype(str)
     key = np.unique(np.char.add(np.char.add(nuclide, "\n"), emission), return_inverse=True)[1]
-    _check_order(energy, key, table["continuous"].values.astype(bool))
+    _check_order(energy, key, continuous)
     _check_yields(yields, key, emission, nuclide)
 
 
@@ -65,6 +65,18 @@ def _numbers(
             f"{int(bad.sum())} such lines). Correct or remove the line."
         )
     return values
+
+
+def _flags(table: xr.Dataset, name: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    values = _numbers(table, name, "0 or 1", least=0.0, most=1.0)
+    between = (values > 0.0) & (values < 1.0)
+    if between.any():
+        first = int(np.argmax(between))
+        raise InputError(
+            f"{name}[{first}] = {values[first]:g} of the emissions Dataset (allowed: 0 or 1). "
+            "Say of each line whether it is a row of a continuous spectrum."
+        )
+    return values > 0.0
 
 
 def _classes(table: xr.Dataset) -> np.ndarray[Any, np.dtype[np.str_]]:
