@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "immunodose/transport/hit_moments.hpp"
-
-#include "doctest.h"
-
 #include <array>
 #include <vector>
+
+#include "doctest.h"
+#include "immunodose/transport/hit_moments.hpp"
 
 using namespace immunodose;
 
