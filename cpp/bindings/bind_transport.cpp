@@ -73,6 +73,7 @@ py::list make_report(const std::vector<SummationReport>& reports) {
     one["expected_error"] = report.expected_error;
     one["measured_error"] = report.measured_error;
     one["n_pairs"] = report.n_pairs;
+    one["class_spread"] = report.class_spread;
     list.append(std::move(one));
   }
   return list;
@@ -87,15 +88,22 @@ py::tuple bound_population_dose(
     const std::vector<std::int64_t>& targets, const AlphaChain* alpha_chain,
     std::array<bool, 2> split_emission_origin, std::int64_t summation, double rtol,
     const py::object& convolver, const GridIndex* sorted_cells, TableCache* table_cache,
-    int n_threads) {
+    const DoubleArray& nucleus_offset_um, int n_threads) {
   const auto shapes = make_shapes(shape_um, "shape_um");
   const auto classes = make_shapes(shape_class_um, "shape_class_um");
-  const PopulationInput input{view(x_um),           view(y_um),
-                              view(z_um),           shapes,
-                              view(shape_of),       classes,
-                              view(class_of),       view(time_integrated_activity),
-                              medium_concentration, membrane_thickness_um,
-                              density_g_per_cm3,    sorted_cells};
+  const PopulationInput input{view(x_um),
+                              view(y_um),
+                              view(z_um),
+                              shapes,
+                              view(shape_of),
+                              classes,
+                              view(class_of),
+                              view(time_integrated_activity),
+                              medium_concentration,
+                              membrane_thickness_um,
+                              density_g_per_cm3,
+                              sorted_cells,
+                              view(nucleus_offset_um)};
   PopulationModel model;
   for (const auto& [edge, energy] : kernels) model.kernel.push_back(make_kernel(edge, energy));
   for (const auto target : targets) model.target.push_back(static_cast<Compartment>(target));
@@ -154,14 +162,15 @@ void register_transport(py::module_& transport) {
       .def_property_readonly("n_tables", &TableCache::n_tables)
       .def_property_readonly("n_bytes", &TableCache::n_bytes);
   transport.def("simd_level", [] { return std::string(simd_name(simd_level())); });
-  transport.def(
-      "population_dose", &bound_population_dose, py::arg("x_um"), py::arg("y_um"), py::arg("z_um"),
-      py::arg("shape_um"), py::arg("shape_of"), py::arg("shape_class_um"), py::arg("class_of"),
-      py::arg("time_integrated_activity"), py::arg("medium_concentration"),
-      py::arg("membrane_thickness_um"), py::arg("density_g_per_cm3"), py::arg("kernels"),
-      py::arg("targets"), py::arg("alpha_chain").none(true), py::arg("split_emission_origin"),
-      py::arg("summation"), py::arg("rtol"), py::arg("convolver").none(true),
-      py::arg("sorted_cells").none(true), py::arg("table_cache").none(true), py::arg("n_threads"));
+  transport.def("population_dose", &bound_population_dose, py::arg("x_um"), py::arg("y_um"),
+                py::arg("z_um"), py::arg("shape_um"), py::arg("shape_of"),
+                py::arg("shape_class_um"), py::arg("class_of"), py::arg("time_integrated_activity"),
+                py::arg("medium_concentration"), py::arg("membrane_thickness_um"),
+                py::arg("density_g_per_cm3"), py::arg("kernels"), py::arg("targets"),
+                py::arg("alpha_chain").none(true), py::arg("split_emission_origin"),
+                py::arg("summation"), py::arg("rtol"), py::arg("convolver").none(true),
+                py::arg("sorted_cells").none(true), py::arg("table_cache").none(true),
+                py::arg("nucleus_offset_um"), py::arg("n_threads"));
 }
 
 }  // namespace immunodose::bindings

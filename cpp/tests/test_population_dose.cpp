@@ -145,9 +145,10 @@ TEST_CASE("distance nodes cover the range, are finest at contact and invert") {
 TEST_CASE("a pair is shared linearly between its nodes") {
   const DistanceNodes nodes(10.0, 100.0, 10.0, 0.2);
   PairHistogram histogram(nodes, 2);
-  const PairSources sources{{3.0}, {4.0}, {12.0 * 3.0}, {2.0}, {1000.0}, {1}};
-  histogram.add(sources, 0, 1, {0.0, 0.0, 0.0}, 5.0);
-  histogram.add(sources, 0, 1, {3.0, 4.0, 36.0}, 5.0);  // the target itself: left out
+  const PairSources sources{{3.0}, {4.0}, {12.0 * 3.0}, {2.0}, {1000.0}, {1}, {7.0}};
+  histogram.add(sources, 0, 1, {0.0, 0.0, 0.0}, 5.0, 3.0);
+  histogram.add(sources, 0, 1, {3.0, 4.0, 36.0}, 5.0, 7.0);  // the target itself: left out
+  histogram.add(sources, 0, 1, {3.0, 4.0, 33.0}, 5.0, 7.0);  // another site of the target
   double total = 0.0;
   double position = 0.0;
   for (std::size_t i = 0; i < histogram.slot(1).size(); ++i) {

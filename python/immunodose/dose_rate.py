@@ -28,13 +28,13 @@ from immunodose.population_inputs import (
     check_choice,
     check_names,
     check_split,
-    require_concentric,
     with_result,
 )
 from immunodose.population_shapes import CellShapes, cell_shapes, warn_of_class_spread
 from immunodose.population_sums import (
     DEFAULT_RTOL,
     SUMMATIONS,
+    class_spread,
     sum_over_cells,
     summation_attr,
     summation_options,
@@ -182,7 +182,6 @@ def absorbed_dose_rate(
     check_choice("summation", summation, SUMMATIONS)
     times = _times_s(time_h)
     check(cells)
-    require_concentric(cells)
     kept = check_split(split)
     model_name = require_physics(physics)
     setting = _Setting(
@@ -428,7 +427,8 @@ def _stored(cells: xr.Dataset, decays: Sequence[TimedDecays]) -> xr.Dataset:
 
 
 def _attrs(setting: _Setting, reports: list[Any], courses: TimeCourses) -> dict[str, Any]:
-    warn_of_class_spread(setting.shapes.class_spread)
+    spread = class_spread(setting.shapes, reports)
+    warn_of_class_spread(spread)
     warn_of_mesh_error(reports, setting.rtol)
     return base_attrs(
         time_courses=courses.to_json(),
@@ -437,5 +437,5 @@ def _attrs(setting: _Setting, reports: list[Any], courses: TimeCourses) -> dict[
         dose_rate_density_g_per_cm3=setting.density,
         dose_rate_rtol=setting.rtol,
         dose_rate_summation=summation_attr(reports),
-        dose_rate_cross_dose_class_spread=setting.shapes.class_spread,
+        dose_rate_cross_dose_class_spread=spread,
     )

@@ -24,11 +24,12 @@ from immunodose.physics import (
     warn_of_electrons,
 )
 from immunodose.population_estimate import DoseOptions, require_dose_memory
-from immunodose.population_inputs import Agent, agents_of, require_concentric, with_result
+from immunodose.population_inputs import Agent, agents_of, with_result
 from immunodose.population_options import MonteCarloOptions
 from immunodose.population_shapes import CellShapes, cell_shapes, warn_of_class_spread
 from immunodose.population_sums import (
     DEFAULT_RTOL,
+    class_spread,
     sum_over_cells,
     summation_attr,
     summation_options,
@@ -180,10 +181,10 @@ def absorbed_dose(
     Raises
     ------
     InputError
-        For unlabeled cells, negative activity, unknown names in `split`, arguments without effect,
-        nuclei out of the center (`nucleus_offset_x`, `_y`, `_z`) unless "monte_carlo".
+        For unlabeled cells, negative activity, unknown names in `split`, arguments without effect.
     GeometryError
-        For overlapping cells, a nucleus larger than its cell, or one that leaves it.
+        For overlapping cells, a nucleus larger than its cell, or one that leaves it or (method
+        "kernel") reaches into its membrane.
     ResourceError
         For more threads than this process may use, or more memory (by `immunodose.estimate`):
         the message lists the options that fit.
@@ -257,7 +258,6 @@ def _by_kernel(
     options.require_default("kernel")
     model_name = require_physics(physics)
     sorted_cells = checked_cells(cells, allow_unusual=True)
-    require_concentric(cells)
     rows = agents_of(cells)
     threads = resolve_threads(n_threads)
     membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
@@ -283,8 +283,9 @@ def _by_kernel(
     ]
     for model in {agent.model.nuclide: agent.model for agent in agents}.values():
         warn_of_electrons(model)
-    warn_of_class_spread(shapes.class_spread)
     sweeps = [(agent.model.nuclide, list(agent.model.kernels), agent.report) for agent in agents]
+    spread = class_spread(shapes, sweeps)
+    warn_of_class_spread(spread)
     warn_of_mesh_error(sweeps, rtol)
     result = _dose_dataset(cells, agents, kept, targets, dtype)
     result.attrs = _attrs(
@@ -294,7 +295,7 @@ def _by_kernel(
         method="kernel",
         membrane_thickness_nm=membrane_um * NM_PER_UM,
         density_g_per_cm3=density,
-        cross_dose_class_spread=shapes.class_spread,
+        cross_dose_class_spread=spread,
         rtol=rtol,
         summation=summation_attr(sweeps),
         simd=_core.transport.simd_level(),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from immunodose.cells.checks import nucleus_offset_um
-from immunodose.errors import InputError, did_you_mean
+from immunodose.errors import GeometryError, InputError, did_you_mean
 from immunodose.source import nuclide_name, stored_emissions
 from immunodose.typing import SOURCES, FloatArray
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SPLIT_DIMS = ("nuclide", "target", "emission", "origin")
 DTYPES = ("float64", "float32")
+_ROUNDING = 1e-12  # of the reach of a nucleus, relative to the inside of its cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,17 +118,23 @@ def _medium(cells: xr.Dataset, row: int) -> float:
     return value
 
 
-def require_concentric(cells: xr.Dataset) -> None:
-    """Raise InputError if nuclei are not in the center of their cells."""
+def inside_membrane_offset_um(cells: xr.Dataset, membrane_um: float) -> FloatArray:
+    """Return the offsets (cell, 3) of nuclei inside the membranes; empty if all are concentric."""
     offset = nucleus_offset_um(cells)
     if offset is None:
-        return
-    shifted = np.flatnonzero(offset.any(axis=1))
-    raise InputError(
-        f"nucleus_offset_x, _y, _z shift {shifted.size} nuclei (first: cell {shifted[0]}), but "
-        "method='kernel' has nuclei in the center of their cells. Give method='monte_carlo', or "
-        "drop the three variables."
-    )
+        return np.empty(0)
+    inside = cells["cell_radius"].values - membrane_um
+    nucleus = cells["nucleus_radius"].values
+    reach = np.linalg.norm(offset, axis=1) + nucleus
+    bad = (reach > inside * (1.0 + _ROUNDING)) | (nucleus >= inside)
+    if bad.any():
+        first = int(np.argmax(bad))
+        raise GeometryError(
+            f"the nucleus of cell {first} reaches {reach[first]:g} um from the center of its cell, "
+            f"into the membrane (inside: {inside[first]:g} um; {int(bad.sum())} cells). Make "
+            "offset or nucleus smaller, or give a smaller membrane_thickness_nm."
+        )
+    return offset
 
 
 def with_result(cells: xr.Dataset, result: xr.Dataset) -> xr.Dataset:

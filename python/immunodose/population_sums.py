@@ -14,7 +14,7 @@ from immunodose import _core
 from immunodose.emission_kernels import RadialKernel
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.mesh import MeshConvolver
-from immunodose.population_inputs import Agent
+from immunodose.population_inputs import Agent, inside_membrane_offset_um
 from immunodose.population_shapes import CellShapes
 from immunodose.typing import TARGETS, FloatArray
 
@@ -62,7 +62,11 @@ def sum_over_cells(
         Dose (cell, target, kernel, origin) [Gy], where kernels and origins that are not split have
         length 1; alpha hits (cell, 7), empty without a chain; and a report per sweep.
     """
-    return _core.transport.population_dose(
+    offset = inside_membrane_offset_um(cells, membrane_um)
+    # The dose to the cytoplasm around a nucleus off the center is found from that to the nucleus.
+    also_nucleus = bool(offset.size) and "cytoplasm" in targets and "nucleus" not in targets
+    scored = [*targets, "nucleus"] if also_nucleus else targets
+    dose, hits, report = _core.transport.population_dose(
         x_um=cells["x"].values.astype(np.float64, copy=False),
         y_um=cells["y"].values.astype(np.float64, copy=False),
         z_um=cells["z"].values.astype(np.float64, copy=False),
@@ -75,7 +79,7 @@ def sum_over_cells(
         membrane_thickness_um=membrane_um,
         density_g_per_cm3=density,
         kernels=[(kernel.edge_um, kernel.energy_keV) for kernel in kernels],
-        targets=[TARGETS.index(name) for name in targets],
+        targets=[TARGETS.index(name) for name in scored],
         alpha_chain=alpha_chain,
         split_emission_origin=split_emission_origin,
         summation=SUMMATIONS.index(summation),
@@ -83,8 +87,17 @@ def sum_over_cells(
         convolver=MeshConvolver(n_threads),
         sorted_cells=sorted_cells,
         table_cache=TABLE_CACHE,
+        nucleus_offset_um=offset,
         n_threads=n_threads,
     )
+    return dose[:, : len(targets)] if also_nucleus else dose, hits, report
+
+
+def class_spread(shapes: CellShapes, sweeps: Sweeps) -> float:
+    """Return the largest relative distance of radii from those of their class."""
+    of_sites = [sweep["class_spread"] for _, _, report in sweeps for sweep in report]
+    # Balls and nuclei off their centers have classes of their own.
+    return max((s for s in of_sites if s is not None), default=shapes.class_spread)
 
 
 def cache_clear() -> None:

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "immunodose/core/error.hpp"
@@ -48,7 +49,8 @@ class NeighborSummer {
 
   bool counts_both_ways() const {
     return sources_.rank.empty() && sources_.shrink_um2.empty() && sources_.table.empty() &&
-           targets_.shrink_um2.empty() && targets_.table.empty() && tables_.width == 1;
+           targets_.shrink_um2.empty() && targets_.table.empty() && targets_.partner.empty() &&
+           tables_.width == 1;
   }
 
   // Every target sums all its neighbors.
@@ -118,6 +120,44 @@ class NeighborSummer {
   }
 
  private:
+  // Takes the weight of the partner of a target away for a while.
+  class WithoutPartner {
+   public:
+    WithoutPartner(const NeighborSummer& summer, std::int64_t rank, Neighborhood& around) {
+      if (summer.targets_.partner.empty()) return;
+      const std::int64_t source =
+          summer.place_of_source(summer.targets_.partner[place(rank)], around);
+      if (source < 0) return;
+      const auto width = place(summer.tables_.width);
+      weight_ = &around.near.weight[place(source) * width];
+      kept_.assign(weight_, weight_ + width);
+      std::fill_n(weight_, width, 0.0F);
+    }
+    ~WithoutPartner() { std::copy(kept_.begin(), kept_.end(), weight_); }
+    WithoutPartner(const WithoutPartner&) = delete;
+    WithoutPartner& operator=(const WithoutPartner&) = delete;
+
+   private:
+    float* weight_ = nullptr;
+    std::vector<float> kept_;
+  };
+
+  // Where the source of a rank stands in the buffer, or -1.
+  std::int64_t place_of_source(std::int64_t rank, const Neighborhood& around) const {
+    if (!sources_.rank.empty()) {
+      const std::int64_t source = source_of(rank);
+      if (source == static_cast<std::int64_t>(sources_.rank.size())) return -1;
+      if (sources_.rank[place(source)] != rank) return -1;
+    }
+    const auto after = std::upper_bound(
+        around.runs.begin(), around.runs.end(), rank,
+        [](std::int64_t at, const Neighborhood::Run& run) { return at < run.first_rank; });
+    if (after == around.runs.begin()) return -1;
+    const auto& run = *std::prev(after);
+    const std::size_t found = run.begin + place(source_of(rank) - source_of(run.first_rank));
+    return found < run.end ? static_cast<std::int64_t>(found) : -1;
+  }
+
   struct Chunk {
     std::int64_t first_bin, end_bin;
     std::int64_t first_rank, end_rank;  // of all that it adds to
@@ -187,6 +227,7 @@ class NeighborSummer {
   std::int64_t sum_target(std::int64_t rank, Neighborhood& around, std::span<double> sums) const {
     const PairTarget target = target_of(rank, around.center);
     find_groups(around.near, 0, target, reach_um2_, simd_, around.groups);
+    const WithoutPartner without(*this, rank, around);
     sum_pairs(around.near, around.groups, target, tables_, simd_, sums);
     return static_cast<std::int64_t>(around.groups.size() * pair_lanes);
   }

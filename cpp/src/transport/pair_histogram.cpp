@@ -41,7 +41,8 @@ PairSources PairSources::reordered(std::span<const std::int64_t> order) const {
     for (std::size_t i = 0; i < order.size(); ++i) to[i] = from[static_cast<std::size_t>(order[i])];
     return to;
   };
-  return {take(x_um), take(y_um), take(z_um), take(activity), take(reach_um), take(slot)};
+  return {take(x_um),     take(y_um), take(z_um), take(activity),
+          take(reach_um), take(slot), take(cell)};
 }
 
 PairHistogram::PairHistogram(DistanceNodes nodes, std::size_t n_slots)
@@ -63,11 +64,11 @@ std::span<const double> PairHistogram::slot(std::size_t index) const {
 }
 
 void PairHistogram::add(const PairSources& sources, std::int64_t begin, std::int64_t end,
-                        Vec3 target_um, double target_radius_um) {
+                        Vec3 target_um, double target_radius_um, double target_cell) {
   double* const weight = weight_.data();
   for (std::int64_t first = begin; first < end; first += block_size) {
     const std::int64_t n = std::min(block_size, end - first);
-    share_block(sources, first, n, target_um, target_radius_um);
+    share_block(sources, first, n, target_um, target_radius_um, target_cell);
     for (std::int64_t k = 0; k < n; ++k) {
       const auto i = static_cast<std::size_t>(k);
       double* const node = weight + bin_[i];
@@ -79,13 +80,14 @@ void PairHistogram::add(const PairSources& sources, std::int64_t begin, std::int
 
 // No branches and no calls: compilers turn this loop into SIMD code of the same bits.
 void PairHistogram::share_block(const PairSources& sources, std::int64_t begin, std::int64_t n,
-                                Vec3 target_um, double target_radius_um) {
+                                Vec3 target_um, double target_radius_um, double target_cell) {
   const double* const x = sources.x_um.data() + begin;
   const double* const y = sources.y_um.data() + begin;
   const double* const z = sources.z_um.data() + begin;
   const double* const activity = sources.activity.data() + begin;
   const double* const reach = sources.reach_um.data() + begin;
   const std::int32_t* const slot = sources.slot.data() + begin;
+  const double* const cell = sources.cell.data() + begin;
   double* __restrict const low = low_.data();
   double* __restrict const high = high_.data();
   std::int32_t* __restrict const bin = bin_.data();
@@ -100,7 +102,7 @@ void PairHistogram::share_block(const PairSources& sources, std::int64_t begin, 
     const double dz = z[k] - target_um.z;
     const double squared = dx * dx + dy * dy + dz * dz;
     const double distance = std::sqrt(squared);
-    const double inverse = 1.0 / distance;
+    const double inverse = 1.0 / distance;  // not taken at 0
     double position = distance * steps_per_um - bend_um * inverse - first_node;
     position = position > 0.0 ? position : 0.0;
     position = position < last ? position : last;
@@ -108,7 +110,7 @@ void PairHistogram::share_block(const PairSources& sources, std::int64_t begin, 
     const double share = position - static_cast<double>(node);
     const double per_square = activity[k] * (inverse * inverse);
     const double inside = distance < reach[k] + target_radius_um ? per_square : 0.0;
-    const double scored = squared > 0.0 ? inside : 0.0;
+    const double scored = cell[k] != target_cell ? inside : 0.0;
     const double to_high = scored * share;
     bin[k] = slot[k] * n_nodes + node;
     high[k] = to_high;

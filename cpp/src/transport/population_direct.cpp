@@ -83,6 +83,7 @@ class DirectSum {
         list.reach_um.push_back(channels_.reach_um + tables_.shape(cell).cell_radius_um);
         list.slot.push_back(static_cast<std::int32_t>(
             static_cast<std::size_t>(in_.class_of[cell]) * n_source_compartments + s));
+        list.cell.push_back(tables_.cell_number(cell));
       }
     }
     return list;
@@ -110,7 +111,7 @@ class DirectSum {
             const double radius = tables_.shape(cell).cell_radius_um;
             histogram.clear();
             grid.visit_ranges(center, reach + radius, [&](std::int64_t first, std::int64_t last) {
-              histogram.add(list, first, last, center, radius);
+              histogram.add(list, first, last, center, radius, tables_.cell_number(cell));
               return true;
             });
             std::fill(sums.begin(), sums.end(), 0.0);

@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "immunodose/core/constants.hpp"
 #include "immunodose/core/error.hpp"
+#include "immunodose/transport/offset_self_dose.hpp"
 #include "immunodose/transport/population_cross.hpp"
+#include "immunodose/transport/population_sites.hpp"
 #include "immunodose/transport/self_dose.hpp"
 
 namespace immunodose {
@@ -19,14 +22,18 @@ class Engine {
  public:
   Engine(const PopulationInput& input, const PopulationModel& model, int n_threads,
          const StopPoll& stop)
-      : in_(input), model_(model), tables_(input, model, n_threads, stop) {}
+      : in_(input), model_(model), tables_(input, model, n_threads, stop) {
+    if (input.nucleus_offset_um.empty()) return;
+    sites_.emplace(input, n_threads, stop);
+    site_tables_.emplace(sites_->input(), model, n_threads, stop);
+  }
 
   PopulationResult run() {
     const std::size_t n_cells = in_.x_um.size();
     if (n_cells == 0) return std::move(result_);
     result_.dose_Gy.assign(n_cells * row_size(), 0.0);
     if (model_.alpha_chain != nullptr) result_.hits.assign(n_cells * n_hit_columns, 0.0);
-    for (const auto& channels : make_channels(tables_)) {
+    for (const auto& channels : make_channels(pair_tables())) {
       score_self(channels);
       score_cross(channels);
     }
@@ -35,6 +42,8 @@ class Engine {
   }
 
  private:
+  // Of what is summed over pairs: cells, or their sites.
+  const PopulationTables& pair_tables() const { return sites_ ? *site_tables_ : tables_; }
   std::size_t n_emissions() const { return model_.split_emission ? model_.kernel.size() : 1; }
   std::size_t n_origins() const { return model_.split_origin ? 2 : 1; }
   std::size_t row_size() const { return model_.target.size() * n_emissions() * n_origins(); }
@@ -78,7 +87,21 @@ class Engine {
   }
 
   void score_self(const Channels& channels) {
-    const SelfDose self(tables_, channels);
+    if (sites_) {
+      const OffsetSelfDose self(tables_, channels);
+      add_self(channels, [&](std::size_t cell, std::vector<double>& per_decay) {
+        self.row(cell, per_decay);
+      });
+    } else {
+      const SelfDose self(tables_, channels);
+      add_self(channels, [&](std::size_t cell, std::vector<double>& per_decay) {
+        self.row(static_cast<std::size_t>(in_.shape_of[cell]), per_decay);
+      });
+    }
+  }
+
+  template <class Row>
+  void add_self(const Channels& channels, const Row& row) {
     const std::size_t width = channels.width();
     const auto own_places = dose_places(channels, 0);
     const auto cross_places = dose_places(channels, 1);
@@ -97,7 +120,7 @@ class Engine {
           };
           for (auto cell = static_cast<std::size_t>(begin); cell < static_cast<std::size_t>(end);
                ++cell) {
-            self.row(static_cast<std::size_t>(in_.shape_of[cell]), per_decay);
+            row(cell, per_decay);
             for (std::size_t s = 0; s < n_source_compartments; ++s) {
               if (!tables_.is_used(s)) continue;
               score(cell, s, in_.time_integrated_activity[cell * n_source_compartments + s],
@@ -114,40 +137,64 @@ class Engine {
         channels.numbers, channels.summation, channels.reach_um, 0.0, 0.0, 0.0, 0};
     const std::vector<double> background = background_values(channels);
     const auto places = dose_places(channels, 1);
+    const std::size_t width = channels.width();
+    LargeVector<double> site_sums(sites_ ? pair_tables().input().x_um.size() * width : 0);
     const CrossSink sink = [&](std::span<const std::int64_t> cells, std::span<double> sums) {
-      const std::size_t width = channels.width();
       for (std::size_t i = 0; i < cells.size(); ++i) {
         const auto cell = static_cast<std::size_t>(cells[i]);
         const auto own = sums.subspan(i * width, width);
         add_background(channels, cell, background, own);
-        deposit(places, cell, own);
+        if (sites_) {
+          std::copy(own.begin(), own.end(), &site_sums[cell * width]);
+        } else {
+          deposit(places, cell, own);
+        }
       }
     };
     if (channels.summation == Summation::particle_mesh) {
-      particle_mesh_sums(tables_, channels, sink, report);
+      particle_mesh_sums(pair_tables(), channels, sink, report);
     } else if (channels.summation == Summation::cell_list) {
-      cell_list_sums(tables_, channels, sink, report);
+      cell_list_sums(pair_tables(), channels, sink, report);
     } else {
-      direct_sums(tables_, channels, sink, report);
+      direct_sums(pair_tables(), channels, sink, report);
+    }
+    if (sites_) {
+      report.class_spread = sites_->class_spread();
+      combine_sums(channels, places, site_sums);
     }
     result_.report.push_back(std::move(report));
   }
 
+  void combine_sums(const Channels& channels, const std::vector<std::size_t>& places,
+                    std::span<const double> site_sums) {
+    parallel_for(
+        static_cast<std::int64_t>(in_.x_um.size()), cells_per_block, tables_.n_threads(),
+        [&](std::int64_t begin, std::int64_t end) {
+          std::vector<double> sums(channels.width());
+          for (auto cell = static_cast<std::size_t>(begin); cell < static_cast<std::size_t>(end);
+               ++cell) {
+            sites_->combine(model_.target, channels.n_doses, site_sums, cell, sums);
+            deposit(places, cell, sums);
+          }
+        },
+        tables_.stop());
+  }
+
   // Dose or hits per unit concentration of activity everywhere, per class of target. Eq. 18.
   std::vector<double> background_values(const Channels& channels) const {
-    const std::size_t n_classes = in_.shape_class.size();
+    const auto classes = pair_tables().input().shape_class;
     const std::size_t width = channels.width();
-    std::vector<double> values(n_classes * width, 0.0);
+    std::vector<double> values(classes.size() * width, 0.0);
     if (in_.medium_concentration <= 0.0) return values;
-    const auto hits = tables_.hit_tables(channels, in_.shape_class);
+    const auto hits = tables_.hit_tables(channels, classes);
     const double gray_um3_per_keV = constants::gray_ng_per_keV /
                                     (in_.density_g_per_cm3 * constants::ng_per_um3_at_unit_density);
-    for (std::size_t i = 0; i < n_classes; ++i) {
+    for (std::size_t i = 0; i < classes.size(); ++i) {
       double* const row = &values[i * width];
       for (std::size_t c = 0; c < channels.n_doses; ++c) {
         row[c] = channels.kernels[c / model_.target.size()].total_energy_keV() * gray_um3_per_keV;
       }
-      if (!channels.has_hits) continue;
+      if (hits[i] == nullptr) continue;
       const HitVector total = hits[i]->space_integral();
       std::copy_n(total.begin(), n_hit_columns, row + channels.n_doses);
     }
@@ -156,7 +203,8 @@ class Engine {
 
   void add_background(const Channels& channels, std::size_t cell,
                       const std::vector<double>& background, std::span<double> sums) const {
-    const std::size_t first = static_cast<std::size_t>(in_.class_of[cell]) * channels.width();
+    const auto own_class = pair_tables().input().class_of[cell];
+    const std::size_t first = static_cast<std::size_t>(own_class) * channels.width();
     if (in_.medium_concentration > 0.0) {
       for (std::size_t c = 0; c < channels.width(); ++c) {
         sums[c] += in_.medium_concentration * background[first + c];
@@ -168,8 +216,10 @@ class Engine {
   // Hits of the class of a cell to those of the cell: traversals go with the cross-section of the
   // nucleus and z with its inverse, so M_k goes with R^(2 - 2k); the residue is of higher order.
   void to_own_nucleus(std::size_t cell, double* hits) const {
+    const PopulationTables& tables = pair_tables();
+    if (tables.shape(cell).nucleus_radius_um == 0.0) return;  // a site without its nucleus
     const double ratio =
-        tables_.shape(cell).nucleus_radius_um / tables_.class_shape(cell).nucleus_radius_um;
+        tables.shape(cell).nucleus_radius_um / tables.class_shape(cell).nucleus_radius_um;
     const double area = ratio * ratio;
     hits[0] *= area;
     double factor = area;
@@ -182,6 +232,8 @@ class Engine {
   const PopulationInput& in_;
   const PopulationModel& model_;
   PopulationTables tables_;
+  std::optional<PopulationSites> sites_;  // of cells with nuclei off their centers
+  std::optional<PopulationTables> site_tables_;
   PopulationResult result_;
 };
 
@@ -195,6 +247,20 @@ void check_sizes(const PopulationInput& input) {
   if (input.grid != nullptr && input.grid->size() != static_cast<std::int64_t>(n)) {
     throw InputError("sorted cells of another number than the population");
   }
+  if (!input.nucleus_offset_um.empty() && input.nucleus_offset_um.size() != 3 * n) {
+    throw InputError("offsets of nuclei: 3 numbers for each cell");
+  }
+}
+
+// The dose to a cytoplasm around a nucleus off the center is found from that to the nucleus.
+void check_targets(const PopulationInput& input, const PopulationModel& model) {
+  const auto scored = [&](Compartment wanted) {
+    return std::find(model.target.begin(), model.target.end(), wanted) != model.target.end();
+  };
+  if (!input.nucleus_offset_um.empty() && scored(Compartment::cytoplasm) &&
+      !scored(Compartment::nucleus)) {
+    throw InputError("cytoplasm of cells with nuclei off their centers: score the nucleus too");
+  }
 }
 
 }  // namespace
@@ -202,6 +268,7 @@ void check_sizes(const PopulationInput& input) {
 Region compartment_region(const CellShape& shape, Compartment compartment,
                           double membrane_thickness_um) {
   const double inside = shape.cell_radius_um - membrane_thickness_um;
+  if (shape.is_nucleus && compartment != Compartment::nucleus) return {0.0, 0.0};
   switch (compartment) {
     case Compartment::nucleus:
       return {0.0, shape.nucleus_radius_um};
@@ -218,6 +285,7 @@ Region compartment_region(const CellShape& shape, Compartment compartment,
 PopulationResult population_dose(const PopulationInput& input, const PopulationModel& model,
                                  int n_threads, const StopPoll& stop) {
   check_sizes(input);
+  check_targets(input, model);
   return Engine(input, model, n_threads, stop).run();
 }
 

@@ -72,11 +72,14 @@ class MeshSum {
   // One pair of regions stands for all on the mesh; the others differ by a Laplacian.
   void find_reference() {
     shape_ = in_.shape_class[in_.shape_class.size() / 2];
+    source_shape_ = shape_;
     while (source_ + 1 < n_source_compartments && !tables_.is_used(source_)) ++source_;
     while (target_ + 1 < n_targets() && tables_.target_region(shape_, target_).is_surface()) {
       ++target_;
     }
-    const double source_um2 = sixth_of_mean_square_um2(tables_.source_region(shape_, source_));
+    if (!in_.partner.empty()) find_reference_sites();
+    const double source_um2 =
+        sixth_of_mean_square_um2(tables_.source_region(source_shape_, source_));
     const double target_um2 = sixth_of_mean_square_um2(tables_.target_region(shape_, target_));
     for (const CellShape& shape : in_.shape_class) {
       for (std::size_t s = 0; s < n_source_compartments; ++s) {
@@ -85,6 +88,21 @@ class MeshSum {
       for (std::size_t t = 0; t < n_targets(); ++t) {
         to_um2_.push_back(sixth_of_mean_square_um2(tables_.target_region(shape, t)) - target_um2);
       }
+    }
+  }
+  // Sites have some compartments each: the first that decays, and the first with a mass.
+  void find_reference_sites() {
+    const std::size_t n_classes = in_.shape_class.size();
+    for (std::size_t i = n_classes * n_source_compartments; i-- > 0;) {
+      if (!tables_.is_active(i / n_source_compartments, i % n_source_compartments)) continue;
+      source_shape_ = in_.shape_class[i / n_source_compartments];
+      source_ = i % n_source_compartments;
+    }
+    for (std::size_t i = n_classes * n_targets(); i-- > 0;) {
+      const CellShape& shape = in_.shape_class[i / n_targets()];
+      if (tables_.target_region(shape, i % n_targets()).is_surface()) continue;
+      shape_ = shape;
+      target_ = i % n_targets();
     }
   }
   double from_um2(std::size_t shape_class, std::size_t source) const {
@@ -105,7 +123,7 @@ class MeshSum {
     Channels one;
     one.kernels = {channels_.kernels[kernel]};
     one.n_doses = n_targets();
-    const auto rows = tables_.values(one, shape_, shape_, source_, distance, nullptr);
+    const auto rows = tables_.values(one, source_shape_, shape_, source_, distance, nullptr);
     std::vector<double> value;
     for (std::size_t e = 0; e < edges.size(); ++e)
       value.push_back((*rows)[e * n_targets() + target_]);
@@ -266,7 +284,7 @@ class MeshSum {
     double sum = 0.0;
     for (std::size_t cell = 0; cell < in_.x_um.size(); ++cell) {
       const double whole = whole_[cell];
-      if (whole == 0.0 || cell == target_cell) continue;
+      if (whole == 0.0 || tables_.cell_number(cell) == tables_.cell_number(target_cell)) continue;
       const Vec3 apart = Vec3{in_.x_um[cell], in_.y_um[cell], in_.z_um[cell]} - at;
       const double square = dot(apart, apart);
       const double other = apart_[cell];
@@ -276,6 +294,16 @@ class MeshSum {
                  : whole * far.at(square - 2.0 * to) + 2.0 * other * far.at(square) / square;
     }
     return sum;
+  }
+
+  // The mesh field of the other site of the same cell, which lies within the cut.
+  double from_partner(const FarKernel& far, std::size_t cell, double to) const {
+    const auto other = static_cast<std::size_t>(in_.partner[cell]);
+    const Vec3 apart = Vec3{in_.x_um[cell], in_.y_um[cell], in_.z_um[cell]} -
+                       Vec3{in_.x_um[other], in_.y_um[other], in_.z_um[other]};
+    const double square = dot(apart, apart);
+    return whole_[other] * far.inside(square) +
+           (whole_[other] * to + apart_[other]) * far.inside_laplacian(square);
   }
 
   void store(std::size_t kernel, std::span<const std::int64_t> ids, std::span<const float> value,
@@ -290,6 +318,7 @@ class MeshSum {
         double sum = static_cast<double>(value[i]);
         if (!second.empty()) sum += to * static_cast<double>(second[i]);
         sum -= whole_[cell] * (own + to * own_second) + apart_[cell] * own_second;
+        if (!in_.partner.empty()) sum -= from_partner(far_[kernel], cell, to);
         far[cell * channels_.width() + kernel * n_targets() + t] = static_cast<float>(sum);
       }
     });
@@ -299,7 +328,8 @@ class MeshSum {
   const Channels& channels_;
   MeshPlan plan_;
   const PopulationInput& in_;
-  CellShape shape_{};
+  CellShape shape_{};         // of the reference target
+  CellShape source_shape_{};  // and source
   std::size_t source_ = 0;
   std::size_t target_ = 0;
   std::vector<double> from_um2_;  // (class, source), apart from the reference

@@ -12,6 +12,7 @@ namespace {
 // second octave on every fourth, and the others are interpolated: d^2 S(d) is smooth there.
 constexpr std::size_t stride = 4;
 constexpr std::size_t contact_edges = 128;
+constexpr double octave = 2.0;
 // Below this many radii of reach, cross-doses go with the gap between cells, not with their volume.
 constexpr double short_reach_radii = 2.0;
 constexpr std::int64_t cells_per_block = 4096;
@@ -138,13 +139,20 @@ std::vector<double> PopulationPairs::table_values(const TablePair& pair,
                                                   const std::vector<double>& edge_um2,
                                                   const PointHitTable* hits) const {
   std::vector<std::size_t> computed;
-  for (std::size_t i = 0; i < edge_um2.size(); i += i < contact_edges ? 1 : stride) {
+  const auto& shapes = tables_.input().shape_class;
+  // Of sites the smallest nuclei set the first edge: other pairs touch beyond the first octave.
+  const double contact =
+      tables_.input().partner.empty()
+          ? 0.0
+          : shapes[pair.source_class].cell_radius_um + shapes[pair.target_class].cell_radius_um;
+  const double steep_um2 = octave * contact * contact;
+  for (std::size_t i = 0; i < edge_um2.size();
+       i += i < contact_edges || edge_um2[i] < steep_um2 ? 1 : stride) {
     computed.push_back(i);
   }
   if (computed.back() != edge_um2.size() - 1) computed.push_back(edge_um2.size() - 1);
   std::vector<double> distance;
   for (const std::size_t i : computed) distance.push_back(std::sqrt(edge_um2[i]));
-  const auto& shapes = tables_.input().shape_class;
   const auto found = tables_.values(channels_, shapes[pair.source_class], shapes[pair.target_class],
                                     pair.source, distance, hits);
   const std::size_t width = channels_.width();
@@ -209,11 +217,14 @@ double PopulationPairs::source_shrink_um2(std::size_t cell) const {
 double PopulationPairs::target_shrink_um2(std::size_t cell) const {
   const std::size_t n_targets = tables_.model().target.size();
   double sum = 0.0;
+  std::size_t n_there = 0;
   for (std::size_t t = 0; t < n_targets; ++t) {
-    sum += shrink_um2(tables_.target_region(tables_.shape(cell), t),
-                      tables_.target_region(tables_.class_shape(cell), t));
+    const Region own = tables_.target_region(tables_.shape(cell), t);
+    if (own.outer_um == 0.0) continue;  // a site has other targets
+    ++n_there;
+    sum += shrink_um2(own, tables_.target_region(tables_.class_shape(cell), t));
   }
-  return sum / static_cast<double>(n_targets);
+  return n_there == 0 ? 0.0 : sum / static_cast<double>(n_there);
 }
 
 bool PopulationPairs::has_activity(std::size_t cell) const {
@@ -299,12 +310,28 @@ NeighborSources PopulationPairs::list_sources(const GridIndex& cells) const {
   return list;
 }
 
+void PopulationPairs::set_partners(const GridIndex& cells, NeighborTargets& list) const {
+  const auto partner = tables_.input().partner;
+  if (partner.empty()) return;
+  const auto order = cells.order();
+  LargeVector<std::int64_t> rank_of(order.size());
+  list.partner.resize(order.size());
+  for (std::size_t rank = 0; rank < order.size(); ++rank) {
+    rank_of[static_cast<std::size_t>(order[rank])] = static_cast<std::int64_t>(rank);
+  }
+  for (std::size_t rank = 0; rank < order.size(); ++rank) {
+    const auto other = partner[static_cast<std::size_t>(order[rank])];
+    list.partner[rank] = rank_of[static_cast<std::size_t>(other)];
+  }
+}
+
 NeighborTargets PopulationPairs::list_targets(const GridIndex& cells) const {
   const PopulationInput& in = tables_.input();
   NeighborTargets list;
   const auto n = static_cast<std::size_t>(cells.size());
   if (tables_.has_many_shapes()) list.shrink_um2.resize(n);
   if (tables_.n_classes() > 1) list.table.resize(n);
+  set_partners(cells, list);
   parallel_for(
       cells.size(), cells_per_block, tables_.n_threads(),
       [&](std::int64_t begin, std::int64_t end) {

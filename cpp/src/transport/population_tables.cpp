@@ -85,6 +85,7 @@ void PopulationTables::find_used_sources() {
 }
 
 double PopulationTables::medium_activity(std::size_t cell, std::size_t source) const {
+  if (shape(cell).is_nucleus) return 0.0;  // the ball of its cell holds it
   const Region region = source_region(shape(cell), source);
   return region.is_surface() ? 0.0 : in_.medium_concentration * region.measure();
 }
@@ -157,6 +158,7 @@ HitTables PopulationTables::hit_tables(const Channels& channels,
         for (auto i = begin; i < end; ++i) {
           const auto s = static_cast<std::size_t>(i);
           const double radius = shapes[s].nucleus_radius_um;
+          if (radius == 0.0) continue;  // a site without its nucleus
           const auto make = [&] {
             return PointHitTable(*model_.alpha_chain, radius, in_.density_g_per_cm3, slowing_);
           };
@@ -199,7 +201,7 @@ std::vector<double> PopulationTables::make_values(const Channels& channels, Regi
                                                   const PointHitTable* hit_table) const {
   const std::size_t width = channels.width();
   std::vector<double> rows(distance_um.size() * width, 0.0);
-  if (channels.has_hits) {
+  if (channels.has_hits && hit_table != nullptr) {
     for (std::size_t i = 0; i < distance_um.size(); ++i) {
       const HitVector hit = hit_table->source_mean(from, distance_um[i]);
       std::copy_n(hit.begin(), n_hit_columns, &rows[i * width + channels.n_doses]);

@@ -107,6 +107,7 @@ def population_dose(
     convolver: object | None,
     sorted_cells: SortedCells | None,
     table_cache: TableCache | None,
+    nucleus_offset_um: _Floats,
     n_threads: int,
 ) -> tuple[_Floats, _Floats, list[dict[str, Any]]]: ...
 def cell_monte_carlo(

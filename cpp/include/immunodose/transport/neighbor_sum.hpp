@@ -28,7 +28,8 @@ struct NeighborSources {
 // All cells of the grid, by rank.
 struct NeighborTargets {
   LargeVector<float> shrink_um2;
-  LargeVector<std::int32_t> table;  // first table of the class of the target
+  LargeVector<std::int32_t> table;    // first table of the class of the target
+  LargeVector<std::int64_t> partner;  // rank of the source that is left out; empty: none
 };
 
 // Called from any thread with the sums of the ranks [first, end): (rank, column).

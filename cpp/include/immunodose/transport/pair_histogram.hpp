@@ -38,6 +38,7 @@ struct PairSources {
   std::vector<double> activity;
   std::vector<double> reach_um;  // zero beyond this plus the target's radius
   std::vector<std::int32_t> slot;
+  std::vector<double> cell;  // number of the cell of a source, compared in the lanes of distances
 
   PairSources reordered(std::span<const std::int64_t> order) const;
 };
@@ -48,16 +49,16 @@ class PairHistogram {
 
   void clear();
   // Adds activity / d^2 of the sources [begin, end), shared linearly by the two nodes around d;
-  // the source at the very place of the target is the target itself and left out.
+  // sources of the target's own cell are left out.
   void add(const PairSources& sources, std::int64_t begin, std::int64_t end, Vec3 target_um,
-           double target_radius_um);
+           double target_radius_um, double target_cell);
   std::span<const double> slot(std::size_t index) const;
 
  private:
   static constexpr std::int64_t block_size = 256;
 
   void share_block(const PairSources& sources, std::int64_t begin, std::int64_t n, Vec3 target_um,
-                   double target_radius_um);
+                   double target_radius_um, double target_cell);
 
   DistanceNodes nodes_;
   std::vector<double> weight_;  // (slot, node)

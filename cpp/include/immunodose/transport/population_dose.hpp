@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,6 +23,7 @@ inline constexpr std::size_t n_source_compartments = 3;  // nucleus, cytoplasm, 
 struct CellShape {
   double cell_radius_um;
   double nucleus_radius_um;
+  bool is_nucleus = false;  // a nucleus alone, in a site of its own
 };
 
 Region compartment_region(const CellShape& shape, Compartment compartment,
@@ -40,6 +42,10 @@ struct PopulationInput {
   double membrane_thickness_um;
   double density_g_per_cm3;
   const GridIndex* grid = nullptr;  // of the same cells, where they are sorted already
+  // (cell, 3): of the center of the nucleus from that of the cell; empty: concentric
+  std::span<const double> nucleus_offset_um = {};
+  // Of sites: the other site of the same cell, whose pair is no cross-dose; empty: none.
+  std::span<const std::int64_t> partner = {};
 };
 
 // How the doses from other cells are added up.
@@ -71,6 +77,7 @@ struct SummationReport {
   double expected_error;   // relative, root mean square
   double measured_error;   // of the mesh at some cells, against sums over all others
   std::int64_t n_pairs;    // whose distance was computed
+  std::optional<double> class_spread = {};  // of sites: largest relative distance of radii to class
 };
 
 struct PopulationResult {

@@ -47,6 +47,7 @@ class PopulationPairs {
   void number_sources(const GridIndex& cells, NeighborSources& list) const;
   NeighborSources list_sources(const GridIndex& cells) const;
   NeighborTargets list_targets(const GridIndex& cells) const;
+  void set_partners(const GridIndex& cells, NeighborTargets& list) const;
   bool has_activity(std::size_t cell) const;
   // Sums over the compartments of the sources, which have columns of their own.
   void add_compartments(std::span<const double> sums, std::span<double> total) const;

@@ -2,6 +2,7 @@
 // What the engines of the cross-dose share: which kernels are summed together, and their values
 // for a pair of cell shapes.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <span>
@@ -61,6 +62,11 @@ class PopulationTables {
   }
   const CellShape& class_shape(std::size_t cell) const {
     return in_.shape_class[static_cast<std::size_t>(in_.class_of[cell])];
+  }
+  // The same for all sites of a cell.
+  double cell_number(std::size_t site) const {
+    const auto own = static_cast<std::int64_t>(site);
+    return static_cast<double>(in_.partner.empty() ? own : std::min(own, in_.partner[site]));
   }
   // Whether cells differ in shape from their class.
   bool has_many_shapes() const { return in_.shape.size() > in_.shape_class.size(); }

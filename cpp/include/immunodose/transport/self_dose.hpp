@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "immunodose/transport/population_tables.hpp"
+#include "immunodose/transport/shape_nodes.hpp"
 
 namespace immunodose {
 
@@ -23,11 +24,8 @@ class SelfDose {
 
   const PopulationTables& tables_;
   const Channels& channels_;
-  // Of each shape; or of the nodes: Chebyshev points of the cell radius and of the ratio of the
-  // nucleus radius to it, (radius, ratio, source, column).
-  std::vector<double> rows_;
-  std::vector<double> radius_um_;
-  std::vector<double> ratio_;
+  ShapeNodes nodes_;          // empty: every shape is exact
+  std::vector<double> rows_;  // (shape or node, source, column)
 };
 
 }  // namespace immunodose
