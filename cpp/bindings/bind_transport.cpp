@@ -35,7 +35,8 @@ class PythonConvolver : public MeshConvolver {
 
   void set_density(const MeshShape& shape, std::span<const float> density) override {
     const py::gil_scoped_acquire gil;
-    const py::array_t<float> values({shape.n[0], shape.n[1], shape.n[2]}, density.data(),
+    const auto& n = shape.n_field;
+    const py::array_t<float> values({n[0], n[1], n[2]}, density.data(),
                                     py::none());  // a view: not kept by the callee
     size_ = density.size();
     half_ = {shape.n_transform[0] / 2 + 1, shape.n_transform[1] / 2 + 1,
@@ -88,7 +89,7 @@ py::tuple bound_population_dose(
     const std::vector<std::int64_t>& targets, const AlphaChain* alpha_chain,
     std::array<bool, 2> split_emission_origin, std::int64_t summation, double rtol,
     const py::object& convolver, const GridIndex* sorted_cells, TableCache* table_cache,
-    const DoubleArray& nucleus_offset_um, int n_threads) {
+    const DoubleArray& nucleus_offset_um, std::array<double, 3> box_um, int n_threads) {
   const auto shapes = make_shapes(shape_um, "shape_um");
   const auto classes = make_shapes(shape_class_um, "shape_class_um");
   const PopulationInput input{view(x_um),
@@ -103,7 +104,9 @@ py::tuple bound_population_dose(
                               membrane_thickness_um,
                               density_g_per_cm3,
                               sorted_cells,
-                              view(nucleus_offset_um)};
+                              view(nucleus_offset_um),
+                              {},
+                              PeriodicBox{box_um}};
   PopulationModel model;
   for (const auto& [edge, energy] : kernels) model.kernel.push_back(make_kernel(edge, energy));
   for (const auto target : targets) model.target.push_back(static_cast<Compartment>(target));
@@ -170,7 +173,7 @@ void register_transport(py::module_& transport) {
                 py::arg("alpha_chain").none(true), py::arg("split_emission_origin"),
                 py::arg("summation"), py::arg("rtol"), py::arg("convolver").none(true),
                 py::arg("sorted_cells").none(true), py::arg("table_cache").none(true),
-                py::arg("nucleus_offset_um"), py::arg("n_threads"));
+                py::arg("nucleus_offset_um"), py::arg("box_um"), py::arg("n_threads"));
 }
 
 }  // namespace immunodose::bindings

@@ -67,7 +67,8 @@ class DoseOptions:
             ("summation", SUMMATIONS),
         ):
             check_choice(name, arguments[name], allowed)
-        summation_options(arguments["method"], arguments["summation"], arguments["rtol"])
+        given = (arguments[name] for name in ("summation", "rtol", "periodic_box_um"))
+        summation_options(arguments["method"], *given)
         names = ("method", "physics", "dtype", "membrane_thickness_nm", "density_g_per_cm3")
         return DoseOptions(
             kept=check_split(arguments["split"]),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from immunodose import _core
 from immunodose.emission_kernels import RadialKernel
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.mesh import MeshConvolver
+from immunodose.population_box import FREE, Box, BoxLike, periodic_box
 from immunodose.population_inputs import Agent, inside_membrane_offset_um
 from immunodose.population_shapes import CellShapes
 from immunodose.typing import TARGETS, FloatArray
@@ -53,6 +55,7 @@ def sum_over_cells(
     rtol: float,
     n_threads: int,
     sorted_cells: _core.geometry.SortedCells | None = None,
+    box_um: Box = FREE,
 ) -> tuple[FloatArray, FloatArray, list[dict[str, Any]]]:
     """Return what the decays of a row give to every cell, with one kernel per kind of decay.
 
@@ -88,6 +91,7 @@ def sum_over_cells(
         sorted_cells=sorted_cells,
         table_cache=TABLE_CACHE,
         nucleus_offset_um=offset,
+        box_um=box_um,
         n_threads=n_threads,
     )
     return dose[:, : len(targets)] if also_nucleus else dose, hits, report
@@ -105,10 +109,18 @@ def cache_clear() -> None:
     TABLE_CACHE.clear()
 
 
-def summation_options(method: str, summation: str, rtol: float) -> dict[str, Any]:
+def summation_options(
+    method: str, summation: str, rtol: float, periodic_box_um: BoxLike | None = None
+) -> dict[str, Any]:
     """Return the checked options of the sums over cells, which belong to the kernel method."""
     if method == "kernel":
-        return {"summation": summation, "rtol": _require_rtol(rtol)}
+        box_um = periodic_box(periodic_box_um)
+        return {"summation": summation, "rtol": _require_rtol(rtol), "box_um": box_um}
+    if periodic_box_um is not None:
+        raise InputError(
+            "periodic_box_um has no effect with method='monte_carlo', which knows no images. Leave "
+            "it out, or give method='kernel'."
+        )
     if summation != "auto" or rtol != DEFAULT_RTOL:
         raise InputError(
             "summation and rtol have no effect with method='monte_carlo'; its errors are those of "
@@ -134,12 +146,17 @@ def summation_attr(sweeps: Sweeps) -> str:
                 "nuclide": nuclide,
                 "emissions": [emissions[k] for k in sweep["kernels"]],
                 "summation": SUMMATIONS[sweep["summation"]],
-                **{name: sweep[name] for name in _REPORTED},
+                **{name: _or_none(sweep[name]) for name in _REPORTED},
             }
             for nuclide, emissions, report in sweeps
             for sweep in report
         ]
     )
+
+
+def _or_none(value: float) -> float | None:
+    """What was not measured is null in JSON, not NaN."""
+    return None if math.isnan(value) else value
 
 
 def warn_of_mesh_error(sweeps: Sweeps, rtol: float) -> None:

@@ -50,7 +50,7 @@ class NeighborSummer {
   bool counts_both_ways() const {
     return sources_.rank.empty() && sources_.shrink_um2.empty() && sources_.table.empty() &&
            targets_.shrink_um2.empty() && targets_.table.empty() && targets_.partner.empty() &&
-           tables_.width == 1;
+           targets_.is_silent.empty() && tables_.width == 1;
   }
 
   // Every target sums all its neighbors.
@@ -67,8 +67,9 @@ class NeighborSummer {
             const std::int64_t first = cells_.bin_start(bin);
             const std::int64_t last = cells_.bin_start(bin + 1);
             collect(bin, 0, cells_.size(), around);
-            sums.resize(place((last - first) * tables_.width));
+            sums.assign(place((last - first) * tables_.width), 0.0);
             for (std::int64_t rank = first; rank < last; ++rank) {
+              if (!targets_.is_silent.empty() && targets_.is_silent[place(rank)] != 0) continue;
               counted += sum_target(rank, around,
                                     std::span(sums).subspan(place((rank - first) * tables_.width),
                                                             place(tables_.width)));

@@ -235,38 +235,47 @@ std::int64_t fast_size(std::int64_t least) {
 
 }  // namespace
 
-MeshShape ParticleMesh::shape_of(Vec3 extent_um, double spacing_um, double reach_um) {
+MeshShape ParticleMesh::shape_of(Vec3 extent_um, double spacing_um, double reach_um,
+                                 const PeriodicBox& box) {
   MeshShape shape;
-  shape.spacing_um = spacing_um;
   const auto reach = static_cast<std::int64_t>(reach_um / spacing_um) + 1;
   const std::array<double, 3> extent{extent_um.z, extent_um.y, extent_um.x};
   for (std::size_t axis = 0; axis < 3; ++axis) {
-    const auto cells = static_cast<std::int64_t>(extent[axis] / spacing_um) + 1;
+    const bool repeats = box.repeats(2 - axis);
+    const double edge = box.edge_um[2 - axis];
+    const std::int64_t in_box =
+        repeats ? fast_size(static_cast<std::int64_t>(std::ceil(edge / spacing_um))) : 0;
+    shape.spacing_um[axis] = repeats ? edge / static_cast<double>(in_box) : spacing_um;
+    const auto cells = static_cast<std::int64_t>(extent[axis] / shape.spacing_um[axis]) + 1;
     shape.n[axis] = cells + order + 2 * margin;
-    shape.n_transform[axis] = fast_size(shape.n[axis] + std::min(reach, shape.n[axis]));
+    shape.n_field[axis] = repeats ? in_box : shape.n[axis];
+    shape.n_transform[axis] =
+        repeats ? in_box : fast_size(shape.n[axis] + std::min(reach, shape.n[axis]));
   }
   return shape;
 }
 
 ParticleMesh::ParticleMesh(const GridIndex& cells, double spacing_um, double reach_um,
-                           int n_threads, const StopPoll& stop)
-    : shape_(shape_of(cells.extent_um(), spacing_um, reach_um)),
+                           const PeriodicBox& box, int n_threads, const StopPoll& stop)
+    : shape_(shape_of(cells.extent_um(), spacing_um, reach_um, box)),
       n_threads_(n_threads),
       stop_(stop) {
   if (shape_.size() > std::numeric_limits<std::uint32_t>::max()) {
     throw InputError("a mesh of more than 2^32 nodes: give summation='cell_list'");
   }
-  const double before = static_cast<double>(order / 2 - 1 + margin) * spacing_um;
-  shape_.low_um = cells.low_um() - Vec3{before, before, before};
+  const auto before = static_cast<double>(order / 2 - 1 + margin);
+  const auto& h = shape_.spacing_um;
+  shape_.low_um = cells.low_um() - before * Vec3{h[2], h[1], h[0]};
   place_points(cells);
 }
 
 // Sorted by their first plane; blocks of points count and place their own, in their order.
 void ParticleMesh::place_points(const GridIndex& cells) {
-  const double inverse = 1.0 / shape_.spacing_um;
+  const std::array<double, 3> inverse{1.0 / shape_.spacing_um[0], 1.0 / shape_.spacing_um[1],
+                                      1.0 / shape_.spacing_um[2]};
   const auto n_planes = static_cast<std::size_t>(shape_.n[0]);
   const auto whole = [&](double at_um, double low_um) {
-    return std::floor((at_um - low_um) * inverse);
+    return std::floor((at_um - low_um) * inverse[0]);
   };
   const auto plane_of = [&](std::int64_t rank) {
     return static_cast<std::size_t>(whole(cells.point(rank).z, shape_.low_um.z)) - (order / 2 - 1);
@@ -299,9 +308,9 @@ void ParticleMesh::place_points(const GridIndex& cells) {
   id_.resize(point_.size());
   for_blocks([&](std::int64_t rank, std::int64_t& to) {
     const Vec3 at = cells.point(rank);
-    const std::array<double, 3> place{(at.z - shape_.low_um.z) * inverse,
-                                      (at.y - shape_.low_um.y) * inverse,
-                                      (at.x - shape_.low_um.x) * inverse};
+    const std::array<double, 3> place{(at.z - shape_.low_um.z) * inverse[0],
+                                      (at.y - shape_.low_um.y) * inverse[1],
+                                      (at.x - shape_.low_um.x) * inverse[2]};
     std::int64_t node = 0;
     Point point{};
     for (std::size_t axis = 0; axis < 3; ++axis) {
@@ -362,7 +371,12 @@ LargeVector<float> ParticleMesh::laplacian(std::span<const float> field) const {
   LargeVector<float> result(field.size(), 0.0F);
   const std::int64_t row = shape_.n[2];
   const std::int64_t plane = shape_.n[1] * row;
-  const auto scale = static_cast<float>(1.0 / (shape_.spacing_um * shape_.spacing_um));
+  const auto& h = shape_.spacing_um;
+  const bool is_cubic = h[0] == h[1] && h[1] == h[2];
+  const auto scale = static_cast<float>(1.0 / (h[0] * h[0]));
+  // Along y and x relative to z.
+  const auto y_ratio = static_cast<float>(h[0] * h[0] / (h[1] * h[1]));
+  const auto x_ratio = static_cast<float>(h[0] * h[0] / (h[2] * h[2]));
   parallel_for(
       shape_.n[0] - 2, 1, n_threads_,
       [&](std::int64_t begin, std::int64_t end) {
@@ -371,15 +385,66 @@ LargeVector<float> ParticleMesh::laplacian(std::span<const float> field) const {
             const std::int64_t start = z * plane + y * row;
             for (std::int64_t i = start + 1; i + 1 < start + row; ++i) {
               const float* const at = field.data() + i;
-              const float around =
-                  (at[-1] + at[1]) + (at[-row] + at[row]) + (at[-plane] + at[plane]);
-              result[static_cast<std::size_t>(i)] = scale * (around - 6.0F * at[0]);
+              const float along_x = at[-1] + at[1];
+              const float along_y = at[-row] + at[row];
+              const float along_z = at[-plane] + at[plane];
+              const float bend = is_cubic ? along_x + along_y + along_z - 6.0F * at[0]
+                                          : x_ratio * (along_x - 2.0F * at[0]) +
+                                                y_ratio * (along_y - 2.0F * at[0]) +
+                                                (along_z - 2.0F * at[0]);
+              result[static_cast<std::size_t>(i)] = scale * bend;
             }
           }
         }
       },
       stop_);
   return result;
+}
+
+// Planes and rows that fall on the same node are added in their order.
+LargeVector<float> ParticleMesh::fold(LargeVector<float> touched) const {
+  const auto& from = shape_.n;
+  const auto& to = shape_.n_field;
+  if (from == to) return touched;
+  LargeVector<float> folded(static_cast<std::size_t>(to[0] * to[1] * to[2]), 0.0F);
+  parallel_for(
+      to[0], 1, n_threads_,
+      [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t plane = begin; plane < end; ++plane) {
+          for (std::int64_t z = plane; z < from[0]; z += to[0]) {
+            for (std::int64_t y = 0; y < from[1]; ++y) {
+              const float* const row =
+                  &touched[static_cast<std::size_t>((z * from[1] + y) * from[2])];
+              float* const sum =
+                  &folded[static_cast<std::size_t>((plane * to[1] + y % to[1]) * to[2])];
+              for (std::int64_t x = 0; x < from[2]; ++x) sum[x % to[2]] += row[x];
+            }
+          }
+        }
+      },
+      stop_);
+  return folded;
+}
+
+std::vector<float> ParticleMesh::unfold(std::vector<float> field) const {
+  const auto& to = shape_.n;
+  const auto& from = shape_.n_field;
+  if (from == to) return field;
+  std::vector<float> touched(static_cast<std::size_t>(shape_.size()));
+  parallel_for(
+      to[0], 1, n_threads_,
+      [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t z = begin; z < end; ++z) {
+          for (std::int64_t y = 0; y < to[1]; ++y) {
+            const float* const row =
+                &field[static_cast<std::size_t>((z % from[0] * from[1] + y % from[1]) * from[2])];
+            float* const own = &touched[static_cast<std::size_t>((z * to[1] + y) * to[2])];
+            for (std::int64_t x = 0; x < to[2]; ++x) own[x] = row[x % from[2]];
+          }
+        }
+      },
+      stop_);
+  return touched;
 }
 
 // Eq. P9: W^2 / A^2 with W the transform of the spline and A the sum of W^2 over all aliases,

@@ -22,6 +22,7 @@ constexpr double seconds_per_pair = 0.8e-9;
 constexpr double pair_margin = 1.45;  // pairs beyond the cut that share a bin with nearer ones
 constexpr double seconds_per_mesh_node = 2.5e-8;  // of one convolution
 constexpr double seconds_per_point = 8e-7;        // spread and gathered
+constexpr double seconds_per_image = 3e-9;        // of a node of the kernel of a periodic box
 
 // Relative root mean square error of the mesh when pairs within `ratio` spacings are summed one by
 // one. Measured against direct sums, docs/theory/population.md, section 4.
@@ -36,9 +37,24 @@ double neighbors_within(const PopulationTables& tables, double reach_um) {
   const auto n = static_cast<double>(tables.input().x_um.size());
   const double rim = 2.0 * tables.largest_radius_um();
   const Vec3 box = tables.extent_um() + Vec3{rim, rim, rim};
-  const double volume = box.x * box.y * box.z;
+  const PeriodicBox& period = tables.input().box;
+  const auto side = [&](std::size_t axis, double extent) {
+    return period.repeats(axis) ? period.edge_um[axis] : extent;
+  };
+  const double volume = side(0, box.x) * side(1, box.y) * side(2, box.z);
   const double ball = 4.0 / 3.0 * std::numbers::pi * reach_um * reach_um * reach_um;
-  return std::min(n, n * ball / volume);
+  const double evenly = n * ball / volume;
+  return period.repeats() ? evenly : std::min(n, evenly);
+}
+
+// Copies of the box within reach of it, 0 without a box.
+double images_within(const PeriodicBox& box, double reach_um) {
+  if (!box.repeats()) return 0.0;
+  double images = 1.0;
+  for (std::size_t axis = 0; axis < 3; ++axis) {
+    if (box.repeats(axis)) images *= 1.0 + 2.0 * reach_um / box.edge_um[axis];
+  }
+  return images;
 }
 
 RadialKernel merged(const std::vector<RadialKernel>& kernels) {
@@ -64,11 +80,21 @@ RadialKernel merged(const std::vector<RadialKernel>& kernels) {
   return all;
 }
 
+bool is_small(const PopulationTables& tables, double reach_um) {
+  const std::size_t n = tables.input().x_um.size();
+  if (n > most_direct_cells) return false;
+  // With their images even few cells can have many neighbors.
+  const double reach = reach_um + 2.0 * tables.largest_radius_um();
+  return !tables.input().box.repeats() ||
+         static_cast<double>(n) * neighbors_within(tables, reach) <=
+             static_cast<double>(most_direct_cells * most_direct_cells);
+}
+
 Summation method_for(const PopulationTables& tables, double reach_um) {
   const PopulationModel& model = tables.model();
   const std::size_t n = tables.input().x_um.size();
   const bool automatic = model.summation == Summation::automatic;
-  if (automatic && n <= most_direct_cells) return Summation::direct;
+  if (automatic && is_small(tables, reach_um)) return Summation::direct;
   if (!automatic && model.summation != Summation::particle_mesh) return model.summation;
   if (model.convolver == nullptr) return Summation::cell_list;
   const MeshPlan plan = plan_mesh(tables, reach_um, 1);
@@ -100,13 +126,14 @@ MeshPlan plan_mesh(const PopulationTables& tables, double reach_um, std::size_t 
     const Vec3 extent = tables.extent_um();
     const Vec3 sides = (1.0 / spacing) * extent + Vec3{1.0, 1.0, 1.0};
     if (sides.x * sides.y * sides.z > most_nodes) continue;
-    const MeshShape shape = ParticleMesh::shape_of(tables.extent_um(), spacing,
-                                                   reach_um + 2.0 * tables.largest_radius_um());
+    const double reach = reach_um + 2.0 * tables.largest_radius_um();
+    const MeshShape shape = ParticleMesh::shape_of(extent, spacing, reach, in.box);
     const double nodes = shape.transform_size();
     if (nodes > most_nodes) continue;
+    const double images = 0.125 * nodes * images_within(in.box, reach) * seconds_per_image;
     const double cost = n * neighbors_within(tables, pair_margin * cut) * seconds_per_pair +
                         nodes * seconds_per_mesh_node * static_cast<double>(1 + n_kernels) +
-                        n * seconds_per_point;
+                        n * seconds_per_point + static_cast<double>(n_kernels) * images;
     if (cost < best.cost_s) best = {spacing, cut, found->error, cost};
   }
   return best;
@@ -141,7 +168,7 @@ std::vector<Channels> make_channels(const PopulationTables& tables) {
     channels.output.push_back(model.split_emission ? k : 0);
   }
   if (model.alpha_chain != nullptr) {
-    const bool small = tables.input().x_um.size() <= most_direct_cells;
+    const bool small = is_small(tables, tables.alpha_reach_um());
     const bool direct =
         model.summation == Summation::direct || (model.summation == Summation::automatic && small);
     channels_of(tables.alpha_reach_um(), direct ? Summation::direct : Summation::cell_list)

@@ -5,6 +5,7 @@
 #include "immunodose/geometry/grid_index.hpp"
 #include "immunodose/transport/pair_histogram.hpp"
 #include "immunodose/transport/population_cross.hpp"
+#include "immunodose/transport/population_images.hpp"
 
 namespace immunodose {
 namespace {
@@ -96,7 +97,9 @@ class DirectSum {
     const PairSources unsorted = list_sources();
     const GridIndex grid(unsorted.x_um, unsorted.y_um, unsorted.z_um, edge);
     const PairSources list = unsorted.reordered(grid.order());
-    const GridIndex targets(in_.x_um, in_.y_um, in_.z_um, edge);  // neighbors share the cache
+    const std::size_t n = tables_.n_targets();
+    const GridIndex targets(in_.x_um.first(n), in_.y_um.first(n), in_.z_um.first(n),
+                            edge);  // neighbors share the cache
     const double reach = (channels_.reach_um + tables_.largest_radius_um()) * (1.0 + rounding);
     constexpr std::int64_t block = 64;
     parallel_for(
@@ -146,10 +149,12 @@ class DirectSum {
 
 void direct_sums(const PopulationTables& tables, const Channels& channels, const CrossSink& sink,
                  SummationReport& report) {
-  const auto n = static_cast<std::int64_t>(tables.input().x_um.size());
-  report.n_pairs = n * (n - 1);
   report.expected_error = 1e-4;  // of the interpolation, for single pairs
-  DirectSum(tables, channels).run(sink);
+  const double reach = channels.reach_um + 2.0 * tables.largest_radius_um();
+  with_images(tables, reach, [&](const PopulationTables& all) {
+    report.n_pairs = static_cast<std::int64_t>(all.n_targets() * (all.input().x_um.size() - 1));
+    DirectSum(all, channels).run(sink);
+  });
 }
 
 }  // namespace immunodose

@@ -3,11 +3,13 @@
 // docs/theory/population.md.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "immunodose/geometry/grid_index.hpp"
 #include "immunodose/transport/far_kernel.hpp"
 #include "immunodose/transport/population_cross.hpp"
+#include "immunodose/transport/population_images.hpp"
 #include "immunodose/transport/population_pairs.hpp"
 #include "immunodose/transport/square_grid.hpp"
 
@@ -28,9 +30,14 @@ constexpr std::size_t least_samples = 8;
 constexpr std::size_t most_samples = 64;
 constexpr std::size_t cells_of_most_samples = 16384;
 
+// With the images of a periodic box a sum over all cells can be too long for even one sample.
+constexpr std::size_t most_terms = 500'000'000;
+constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
+
 std::size_t number_of_samples(std::size_t n_cells) {
   const std::size_t affordable = most_samples * cells_of_most_samples / n_cells;
-  return std::min(n_cells, std::clamp(affordable, least_samples, most_samples));
+  const std::size_t wanted = std::min(n_cells, std::clamp(affordable, least_samples, most_samples));
+  return std::min(wanted, most_terms / n_cells);
 }
 
 class MeshSum {
@@ -50,12 +57,8 @@ class MeshSum {
   }
 
   std::int64_t add_near_pairs(const CrossSink& sink) const {
-    const PopulationPairs near(
-        tables_, channels_, plan_.cut_um,
-        [&](const TablePair& pair, const std::vector<double>& edge_um2,
-            std::vector<double>& values) { subtract_far(pair, edge_um2, values); });
     const std::size_t width = channels_.width();
-    return near.sum(plan_.cut_um, [&](std::span<const std::int64_t> cells, std::span<double> sums) {
+    const CrossSink with_far = [&](std::span<const std::int64_t> cells, std::span<double> sums) {
       for (std::size_t i = 0; i < cells.size(); ++i) {
         const float* const far = &far_sums_[static_cast<std::size_t>(cells[i]) * width];
         for (std::size_t c = 0; c < width; ++c) {
@@ -63,7 +66,17 @@ class MeshSum {
         }
       }
       sink(cells, sums);
+    };
+    std::int64_t n_pairs = 0;
+    const double reach = plan_.cut_um + 2.0 * tables_.largest_radius_um();
+    with_images(tables_, reach, [&](const PopulationTables& all) {
+      const PopulationPairs near(
+          all, channels_, plan_.cut_um,
+          [&](const TablePair& pair, const std::vector<double>& edge_um2,
+              std::vector<double>& values) { subtract_far(pair, edge_um2, values); });
+      n_pairs = near.sum(plan_.cut_um, with_far);
     });
+    return n_pairs;
   }
 
  private:
@@ -201,8 +214,23 @@ class MeshSum {
     return found;
   }
 
-  std::vector<float> octant(const MeshShape& shape, const FarKernel& far) const {
-    const double h2 = shape.spacing_um * shape.spacing_um;
+  // How far the field of a kernel reaches from a center.
+  double far_reach_um(std::size_t kernel) const {
+    return channels_.kernels[kernel].reach_um() + 2.0 * tables_.largest_radius_um();
+  }
+
+  // The kernel at the nodes; of a periodic box that of all images. Eq. P17.
+  std::vector<float> octant(const MeshShape& shape, std::size_t kernel) const {
+    const FarKernel& far = far_[kernel];
+    const auto& h = shape.spacing_um;
+    const double h2 = h[0] * h[0];
+    const double reach = far_reach_um(kernel);
+    std::vector<Vec3> shifts;  // of images within reach of the octant
+    visit_shifts(in_.box, reach, [&](Vec3 shift) {
+      const auto gap = [](double to) { return to < 0.0 ? 0.5 * to : to; };
+      const Vec3 nearest{gap(shift.x), gap(shift.y), gap(shift.z)};
+      if (norm(nearest) < reach) shifts.push_back(shift);
+    });
     const std::int64_t n_y = shape.n_transform[1] / 2 + 1;
     const std::int64_t n_x = shape.n_transform[2] / 2 + 1;
     const std::int64_t n_rows = (shape.n_transform[0] / 2 + 1) * n_y;
@@ -215,7 +243,12 @@ class MeshSum {
             const std::int64_t y = row % n_y;
             float* const to = &values[static_cast<std::size_t>(row * n_x)];
             for (std::int64_t x = 0; x < n_x; ++x) {
-              to[x] = static_cast<float>(far.at(h2 * static_cast<double>(x * x + y * y + z * z)));
+              const Vec3 at{h[2] * static_cast<double>(x), h[1] * static_cast<double>(y),
+                            h[0] * static_cast<double>(z)};
+              double sum = 0.0;
+              for (const Vec3 shift : shifts) sum += far.at(dot(at + shift, at + shift));
+              if (!in_.box.repeats()) sum = far.at(h2 * static_cast<double>(x * x + y * y + z * z));
+              to[x] = static_cast<float>(sum);
             }
           }
         },
@@ -227,22 +260,23 @@ class MeshSum {
   LargeVector<float> far_fields(double& measured_error) const {
     const GridIndex& cells = tables_.grid(plan_.cut_um);
     const ParticleMesh mesh(cells, plan_.spacing_um,
-                            channels_.reach_um + 2.0 * tables_.largest_radius_um(),
+                            channels_.reach_um + 2.0 * tables_.largest_radius_um(), in_.box,
                             tables_.n_threads(), tables_.stop());
     MeshConvolver& convolver = *tables_.model().convolver;
-    convolver.set_density(mesh.shape(), density(mesh));
+    convolver.set_density(mesh.shape(), mesh.fold(density(mesh)));
     const auto factor = mesh.spline_factor();
     const bool targets_differ =
         std::any_of(to_um2_.begin(), to_um2_.end(), [](double value) { return value != 0.0; });
     LargeVector<float> far(in_.x_um.size() * channels_.width());
     for (std::size_t k = 0; k < far_.size(); ++k) {
       const auto field =
-          convolver.convolve(octant(mesh.shape(), far_[k]), factor, k + 1 == far_.size());
+          mesh.unfold(convolver.convolve(octant(mesh.shape(), k), factor, k + 1 == far_.size()));
       const auto value = mesh.gather(field);
       LargeVector<float> second;
       if (targets_differ) second = mesh.gather(mesh.laplacian(field));
       store(k, mesh.ids(), value, second, far);
-      measured_error = std::max(measured_error, check(k, cells.order(), far));
+      const double error = check(k, cells.order(), far);
+      measured_error = std::isnan(error) ? error : std::max(measured_error, error);
     }
     return far;
   }
@@ -251,14 +285,16 @@ class MeshSum {
   double check(std::size_t kernel, std::span<const std::int64_t> order,
                const LargeVector<float>& far) const {
     const std::size_t n = order.size();
-    const std::size_t n_samples = number_of_samples(n);
+    const auto shifts = image_shifts(kernel);
+    const std::size_t n_samples = number_of_samples(n * shifts.size());
+    if (n_samples == 0) return unknown;
     std::vector<double> sums(n_samples);
     parallel_for(
         static_cast<std::int64_t>(n_samples), 1, tables_.n_threads(),
         [&](std::int64_t begin, std::int64_t end) {
           for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-            sums[i] =
-                far_sum(kernel, static_cast<std::size_t>(order[(2 * i + 1) * n / (2 * n_samples)]));
+            sums[i] = far_sum(
+                kernel, static_cast<std::size_t>(order[(2 * i + 1) * n / (2 * n_samples)]), shifts);
           }
         },
         tables_.stop());
@@ -275,8 +311,22 @@ class MeshSum {
     return mean == 0.0 ? 0.0 : std::sqrt(squares / count) / (mean / count);
   }
 
+  // Of the images that reach a cell of the box.
+  std::vector<Vec3> image_shifts(std::size_t kernel) const {
+    std::vector<Vec3> shifts;
+    const double reach = far_reach_um(kernel);
+    visit_shifts(in_.box, reach, [&](Vec3 shift) {
+      const auto gap = [](double to, double edge) { return std::max(0.0, std::abs(to) - edge); };
+      const auto& edge = in_.box.edge_um;
+      const Vec3 nearest{gap(shift.x, edge[0]), gap(shift.y, edge[1]), gap(shift.z, edge[2])};
+      if (norm(nearest) < reach) shifts.push_back(shift);
+    });
+    return shifts;
+  }
+
   // The far field of a cell in the reference target, cell by cell.
-  double far_sum(std::size_t kernel, std::size_t target_cell) const {
+  double far_sum(std::size_t kernel, std::size_t target_cell,
+                 const std::vector<Vec3>& shifts) const {
     const FarKernel& far = far_[kernel];
     const double cut_um2 = plan_.cut_um * plan_.cut_um;
     const double to = to_um2(static_cast<std::size_t>(in_.class_of[target_cell]), target_);
@@ -284,14 +334,20 @@ class MeshSum {
     double sum = 0.0;
     for (std::size_t cell = 0; cell < in_.x_um.size(); ++cell) {
       const double whole = whole_[cell];
-      if (whole == 0.0 || tables_.cell_number(cell) == tables_.cell_number(target_cell)) continue;
-      const Vec3 apart = Vec3{in_.x_um[cell], in_.y_um[cell], in_.z_um[cell]} - at;
-      const double square = dot(apart, apart);
+      if (whole == 0.0) continue;
+      const bool own = tables_.cell_number(cell) == tables_.cell_number(target_cell);
+      const Vec3 place = Vec3{in_.x_um[cell], in_.y_um[cell], in_.z_um[cell]} - at;
       const double other = apart_[cell];
-      // Outside, the Laplacian is that of 1 / r^2: a shift of the squared distance. Eq. P3.
-      sum += square < cut_um2
-                 ? whole * far.inside(square) + (whole * to + other) * far.inside_laplacian(square)
-                 : whole * far.at(square - 2.0 * to) + 2.0 * other * far.at(square) / square;
+      for (const Vec3 shift : shifts) {
+        if (own && dot(shift, shift) == 0.0) continue;  // but its images count
+        const Vec3 apart = place + shift;
+        const double square = dot(apart, apart);
+        // Outside, the Laplacian is that of 1 / r^2: a shift of the squared distance. Eq. P3.
+        sum +=
+            square < cut_um2
+                ? whole * far.inside(square) + (whole * to + other) * far.inside_laplacian(square)
+                : whole * far.at(square - 2.0 * to) + 2.0 * other * far.at(square) / square;
+      }
     }
     return sum;
   }
@@ -355,7 +411,7 @@ void particle_mesh_sums(const PopulationTables& tables, const Channels& channels
     report.mesh_spacing_um = plan.spacing_um;
     report.expected_error = plan.expected_error;
     report.measured_error = mesh->make_far_fields();
-    if (report.measured_error <= tables.model().rtol) {
+    if (!(report.measured_error > tables.model().rtol)) {
       report.n_pairs = mesh->add_near_pairs(sink);
       return;
     }

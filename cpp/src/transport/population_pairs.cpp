@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "immunodose/transport/population_images.hpp"
+
 namespace immunodose {
 namespace {
 
@@ -257,7 +259,8 @@ void PopulationPairs::number_sources(const GridIndex& cells, NeighborSources& li
   std::partial_sum(before.begin(), before.end(), before.begin());
   list.first.back() = before.back();
   const auto n_sources = static_cast<double>(before.back());
-  if (one_table_for_all() && n_sources > least_both_ways * static_cast<double>(cells.size())) {
+  if (one_table_for_all() && !tables_.has_images() &&
+      n_sources > least_both_ways * static_cast<double>(cells.size())) {
     list.first.clear();
     return;
   }
@@ -331,6 +334,7 @@ NeighborTargets PopulationPairs::list_targets(const GridIndex& cells) const {
   const auto n = static_cast<std::size_t>(cells.size());
   if (tables_.has_many_shapes()) list.shrink_um2.resize(n);
   if (tables_.n_classes() > 1) list.table.resize(n);
+  if (tables_.has_images()) list.is_silent.resize(n);
   set_partners(cells, list);
   parallel_for(
       cells.size(), cells_per_block, tables_.n_threads(),
@@ -344,6 +348,7 @@ NeighborTargets PopulationPairs::list_targets(const GridIndex& cells) const {
           if (!list.table.empty()) {
             list.table[rank] = static_cast<std::int32_t>(in.class_of[cell]) * per_target_;
           }
+          if (!list.is_silent.empty()) list.is_silent[rank] = cell < tables_.n_targets() ? 0 : 1;
         }
       },
       tables_.stop());
@@ -380,7 +385,25 @@ double PopulationPairs::end_um() const {
   return channels_.reach_um + from + to;
 }
 
-std::int64_t PopulationPairs::sum(double reach_um, const CrossSink& sink) const {
+// Passes on the sums of targets, without those of images.
+CrossSink PopulationPairs::without_images(const CrossSink& sink) const {
+  if (!tables_.has_images()) return sink;
+  return [this, &sink](std::span<const std::int64_t> cells, std::span<double> sums) {
+    const std::size_t width = channels_.width();
+    std::vector<std::int64_t> targets;
+    std::vector<double> of_targets;
+    for (std::size_t i = 0; i < cells.size(); ++i) {
+      if (static_cast<std::size_t>(cells[i]) >= tables_.n_targets()) continue;
+      targets.push_back(cells[i]);
+      const auto own = sums.subspan(i * width, width);
+      of_targets.insert(of_targets.end(), own.begin(), own.end());
+    }
+    if (!targets.empty()) sink(targets, of_targets);
+  };
+}
+
+std::int64_t PopulationPairs::sum(double reach_um, const CrossSink& all_sums) const {
+  const CrossSink sink = without_images(all_sums);
   const GridIndex& cells = tables_.grid(reach_um);
   const std::size_t n_channels = channels_.width();
   if (compartment_.empty()) {
@@ -415,11 +438,12 @@ std::int64_t PopulationPairs::sum(double reach_um, const CrossSink& sink) const 
 
 void cell_list_sums(const PopulationTables& tables, const Channels& channels, const CrossSink& sink,
                     SummationReport& report) {
-  const double longest =
-      std::min(channels.reach_um + 2.0 * tables.largest_radius_um(), tables.diameter_um() + 1.0);
-  const PopulationPairs pairs(tables, channels, longest, {});
+  const double reach = channels.reach_um + 2.0 * tables.largest_radius_um();
   report.reach_um = channels.reach_um;
-  report.n_pairs = pairs.sum(pairs.end_um(), sink);
+  with_images(tables, reach, [&](const PopulationTables& all) {
+    const PopulationPairs pairs(all, channels, std::min(reach, all.diameter_um() + 1.0), {});
+    report.n_pairs = pairs.sum(pairs.end_um(), sink);
+  });
   report.expected_error = 5e-5;  // of the tables; shape classes have a report of their own
 }
 

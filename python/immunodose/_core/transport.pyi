@@ -108,6 +108,7 @@ def population_dose(
     sorted_cells: SortedCells | None,
     table_cache: TableCache | None,
     nucleus_offset_um: _Floats,
+    box_um: tuple[float, float, float],
     n_threads: int,
 ) -> tuple[_Floats, _Floats, list[dict[str, Any]]]: ...
 def cell_monte_carlo(

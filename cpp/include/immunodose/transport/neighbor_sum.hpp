@@ -29,6 +29,7 @@ struct NeighborSources {
 struct NeighborTargets {
   LargeVector<float> shrink_um2;
   LargeVector<std::int32_t> table;    // first table of the class of the target
+  LargeVector<char> is_silent;        // images are sources alone: their sums are zero
   LargeVector<std::int64_t> partner;  // rank of the source that is left out; empty: none
 };
 

@@ -12,14 +12,16 @@
 #include "immunodose/core/parallel.hpp"
 #include "immunodose/core/vec3.hpp"
 #include "immunodose/geometry/grid_index.hpp"
+#include "immunodose/geometry/periodic_box.hpp"
 
 namespace immunodose {
 
 struct MeshShape {
   std::array<std::int64_t, 3> n{};            // nodes that points touch: z, y, x
+  std::array<std::int64_t, 3> n_field{};      // the same, or those of a periodic box
   std::array<std::int64_t, 3> n_transform{};  // padded, so that no image comes within reach
-  double spacing_um = 0.0;
-  Vec3 low_um{};  // of node (0, 0, 0)
+  std::array<double, 3> spacing_um{};         // along z, y, x
+  Vec3 low_um{};                              // of node (0, 0, 0)
 
   std::int64_t size() const { return n[0] * n[1] * n[2]; }
   // As a real number: cells far apart would need more nodes than an integer counts.
@@ -33,7 +35,7 @@ struct MeshShape {
 class MeshConvolver {
  public:
   virtual ~MeshConvolver() = default;
-  // (z, y, x) of MeshShape::n.
+  // (z, y, x) of MeshShape::n_field.
   virtual void set_density(const MeshShape& shape, std::span<const float> density) = 0;
   // `octant`: the kernel at distances of 0 .. n_transform / 2 nodes along z, y, x. `factor[a]`:
   // by which its transform is multiplied along axis a, at frequencies 0 .. n_transform / 2.
@@ -49,10 +51,12 @@ class ParticleMesh {
 
   // Fields reach as far as `reach_um`. Points in the order of `cells`, so that sums do not depend
   // on their numbering.
-  ParticleMesh(const GridIndex& cells, double spacing_um, double reach_um, int n_threads,
-               const StopPoll& stop);
-  // But for the place of its first node.
-  static MeshShape shape_of(Vec3 extent_um, double spacing_um, double reach_um);
+  ParticleMesh(const GridIndex& cells, double spacing_um, double reach_um, const PeriodicBox& box,
+               int n_threads, const StopPoll& stop);
+  // But for the place of its first node. Spacings divide the edges of a periodic box: they are
+  // `spacing_um` at most.
+  static MeshShape shape_of(Vec3 extent_um, double spacing_um, double reach_um,
+                            const PeriodicBox& box);
 
   const MeshShape& shape() const { return shape_; }
   // The caller's numbers of the points in the order of the mesh.
@@ -63,6 +67,9 @@ class ParticleMesh {
   LargeVector<float> gather(std::span<const float> field) const;
   // Sum of the second differences over spacing^2, zero on the faces of the mesh.
   LargeVector<float> laplacian(std::span<const float> field) const;
+  // From the nodes that points touch to those of the field, and back; n_field = n changes nothing.
+  LargeVector<float> fold(LargeVector<float> touched) const;
+  std::vector<float> unfold(std::vector<float> field) const;
   // Takes the width of the splines out again, with the least aliasing.
   std::array<std::vector<double>, 3> spline_factor() const;
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "immunodose/core/parallel.hpp"
+#include "immunodose/geometry/periodic_box.hpp"
 #include "immunodose/physics/radial_kernel.hpp"
 #include "immunodose/transport/hit_table.hpp"
 #include "immunodose/transport/particle_mesh.hpp"
@@ -46,6 +47,8 @@ struct PopulationInput {
   std::span<const double> nucleus_offset_um = {};
   // Of sites: the other site of the same cell, whose pair is no cross-dose; empty: none.
   std::span<const std::int64_t> partner = {};
+  PeriodicBox box = {};
+  std::size_t n_targets = 0;  // of the first cells; the others are images of them. 0: no images
 };
 
 // How the doses from other cells are added up.

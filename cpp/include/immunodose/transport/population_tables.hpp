@@ -74,7 +74,11 @@ class PopulationTables {
   double largest_radius_um() const { return largest_radius_um_; }
   double smallest_radius_um() const { return smallest_radius_um_; }
   Vec3 extent_um() const { return extent_um_; }  // of the centers
-  double diameter_um() const { return norm(extent_um_); }
+  double diameter_um() const {                   // longest distance of two centers
+    return in_.box.repeats() ? PeriodicBox::open : norm(extent_um_);
+  }
+  bool has_images() const { return in_.n_targets > 0; }
+  std::size_t n_targets() const { return has_images() ? in_.n_targets : in_.x_um.size(); }
   double alpha_reach_um() const;
   // All cells, sorted into bins for sums over pairs within a reach. One grid serves all reaches
   // but short ones.
