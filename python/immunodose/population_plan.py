@@ -8,7 +8,8 @@ before a run; tests compare it with what runs report.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,7 @@ _SECONDS_PER_PAIR = 0.8e-9
 _PAIR_MARGIN = 1.45
 _SECONDS_PER_MESH_NODE = 2.5e-8
 _SECONDS_PER_POINT = 8e-7
+_SECONDS_PER_IMAGE = 3e-9
 _MESH_ERRORS = ((3.0, 4e-4), (4.0, 6e-5), (6.0, 1.5e-5))  # cut over spacing, error
 _NODES_PER_CELL, _LEAST_NODES = 64.0, 1e6
 _SPLINE_ORDER, _MARGIN_NODES = 6, 1
@@ -37,17 +39,41 @@ class Extent:
     box_um: tuple[float, float, float]
     smallest_radius_um: float
     largest_radius_um: float
+    period_um: tuple[float, float, float] = (math.inf, math.inf, math.inf)  # z, y, x
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the cells are the content of a periodic box."""
+        return not all(math.isinf(edge) for edge in self.period_um)
 
     @property
     def diameter_um(self) -> float:
-        """Diagonal of the box."""
-        return float(np.linalg.norm(self.box_um))
+        """Longest distance of two centers."""
+        return math.inf if self.repeats else float(np.linalg.norm(self.box_um))
 
     def neighbors_within(self, reach_um: float) -> float:
         """Mean number of cells within a distance of a cell, all filling the box evenly."""
         rim = 2.0 * self.largest_radius_um
-        volume = float(np.prod([edge + rim for edge in self.box_um]))
-        return min(float(self.n_cells), self.n_cells * 4.0 / 3.0 * np.pi * reach_um**3 / volume)
+        edges = [
+            own + rim if math.isinf(edge) else edge
+            for own, edge in zip(self.box_um, self.period_um, strict=True)
+        ]
+        volume = float(np.prod(edges))
+        evenly = self.n_cells * 4.0 / 3.0 * np.pi * reach_um**3 / volume
+        return evenly if self.repeats else min(float(self.n_cells), evenly)
+
+    def images_within(self, reach_um: float) -> float:
+        """Number of copies of a periodic box within a distance of it, 0 without a box."""
+        repeating = [edge for edge in self.period_um if not math.isinf(edge)]
+        factors = [1.0 + 2.0 * reach_um / edge for edge in repeating]
+        return float(np.prod(factors)) if repeating else 0.0
+
+    def is_small(self, reach_um: float) -> bool:
+        """Whether all pairs are summed in double precision: few cells with few images."""
+        if self.n_cells > _MOST_DIRECT_CELLS:
+            return False
+        neighbors = self.neighbors_within(reach_um + 2.0 * self.largest_radius_um)
+        return not self.repeats or self.n_cells * neighbors <= _MOST_DIRECT_CELLS**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +118,7 @@ def plan_sweeps(
         one = method == "particle_mesh" or (method == "cell_list" and not split_emission)
         _joined(sweeps, extent, method, kernel.reach_um, one=one).emissions.append(emission)
     if alpha_reach_um is not None:
-        small = summation == "auto" and extent.n_cells <= _MOST_DIRECT_CELLS
+        small = summation == "auto" and extent.is_small(alpha_reach_um)
         method = "direct" if summation == "direct" or small else "cell_list"
         _joined(sweeps, extent, method, alpha_reach_um, one=False).has_hits = True
     for sweep in sweeps:
@@ -119,7 +145,7 @@ def _joined(
 
 
 def _method(extent: Extent, reach_um: float, summation: str, rtol: float) -> str:
-    if summation == "auto" and extent.n_cells <= _MOST_DIRECT_CELLS:
+    if summation == "auto" and extent.is_small(reach_um):
         return "direct"
     if summation not in ("auto", "particle_mesh"):
         return summation
@@ -144,13 +170,15 @@ def plan_mesh(
     while spacing < max(reach_um, extent.smallest_radius_um):
         cut = ratio * spacing
         if cut >= 2.0 * radius and _LEAST_REACH_PER_CUT * cut <= reach_um:
-            shape = _mesh_shape(extent.box_um, spacing, reach_um + 2.0 * radius, most_nodes)
+            reach = reach_um + 2.0 * radius
+            shape = _mesh_shape(extent, spacing, reach, most_nodes)
             if shape is not None:
                 nodes = float(np.prod(shape[1], dtype=np.float64))
                 cost_s = (
                     n * extent.neighbors_within(_PAIR_MARGIN * cut) * _SECONDS_PER_PAIR
                     + nodes * _SECONDS_PER_MESH_NODE * (1 + n_kernels)
                     + n * _SECONDS_PER_POINT
+                    + n_kernels * nodes / 8.0 * extent.images_within(reach) * _SECONDS_PER_IMAGE
                 )
                 if cost_s < best_s:
                     best, best_s = Mesh(spacing, cut, *shape), cost_s
@@ -159,21 +187,34 @@ def plan_mesh(
 
 
 def _mesh_shape(
-    box_um: Sequence[float], spacing_um: float, reach_um: float, most_nodes: float
+    extent: Extent, spacing_um: float, reach_um: float, most_nodes: float
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """Nodes that cells touch and nodes of the transforms along z, y, x; None if too many."""
+    box_um = extent.box_um
     if np.prod([edge / spacing_um + 1.0 for edge in box_um], dtype=np.float64) > most_nodes:
         return None
     reach = int(reach_um / spacing_um) + 1
-    n = tuple(int(edge / spacing_um) + 1 + _SPLINE_ORDER + 2 * _MARGIN_NODES for edge in box_um)
-    padded = [size + min(reach, size) for size in n]
+    n, padded = [], []
+    for own, period in zip(box_um, extent.period_um, strict=True):
+        if math.isinf(period):
+            n.append(int(own / spacing_um) + 1 + _SPLINE_ORDER + 2 * _MARGIN_NODES)
+            padded.append(n[-1] + min(reach, n[-1]))
+        else:  # whole nodes fill a periodic box
+            padded.append(max(2, math.ceil(period / spacing_um)))
+            step = period / _next_smooth(padded[-1])
+            n.append(int(own / step) + 1 + _SPLINE_ORDER + 2 * _MARGIN_NODES)
     if np.prod(padded, dtype=np.float64) > most_nodes:
         return None
-    smooth = _even_smooth(2 * max(padded))
-    n_transform = tuple(int(smooth[np.searchsorted(smooth, size)]) for size in padded)
+    n_transform = tuple(_next_smooth(size) for size in padded)
     if np.prod(n_transform, dtype=np.float64) > most_nodes:
         return None
-    return n, n_transform
+    return tuple(n), n_transform
+
+
+def _next_smooth(size: int) -> int:
+    """Return the next even product of 2, 3 and 5."""
+    smooth = _even_smooth(2 * size)
+    return int(smooth[np.searchsorted(smooth, size)])
 
 
 def _even_smooth(most: int) -> FloatArray:

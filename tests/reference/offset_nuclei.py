@@ -45,6 +45,7 @@ def dose(
     *,
     membrane_um: float,
     shifts_um: Array | None = None,
+    targets: tuple[str, ...] = TARGETS,
     density_g_per_cm3: float = 1.0,
 ) -> Array:
     """Absorbed dose (cell, target, kernel, origin) in Gy of the first agent, without its medium.
@@ -56,9 +57,9 @@ def dose(
         [np.zeros((1, 3)), np.empty((0, 3)) if shifts_um is None else shifts_um]
     )
     n = cells.sizes["cell"]
-    total = np.zeros((n, len(TARGETS), len(kernels), 2))
+    total = np.zeros((n, len(targets), len(kernels), 2))
     for i in range(n):
-        for t, target in enumerate(TARGETS):
+        for t, target in enumerate(targets):
             for share, to, place in _parts(cells, i, target, membrane_um):
                 for j in range(n):
                     for s, source in enumerate(SOURCES):
