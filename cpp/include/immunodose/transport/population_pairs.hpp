@@ -48,8 +48,6 @@ class PopulationPairs {
   NeighborSources list_sources(const GridIndex& cells) const;
   NeighborTargets list_targets(const GridIndex& cells) const;
   bool has_activity(std::size_t cell) const;
-  // Sums over the compartments of the sources, which have columns of their own.
-  void add_compartments(std::span<const double> sums, std::span<double> total) const;
 
   const PopulationTables& tables_;
   const Channels& channels_;
