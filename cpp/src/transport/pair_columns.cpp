@@ -64,65 +64,81 @@ std::int64_t columns_baseline(Buffer& near, const Columns& all, std::span<float>
 
 #if IMMUNODOSE_HAS_AVX2_TARGET
 
+// One target and the lanes of a group that count.
+struct LanesOfTarget {
+  const float* rows;  // tables of the target
+  std::size_t first;  // source of the group
+  std::size_t own;    // source that the target is, where pairs count both ways
+  alignas(32) PairLanes square;
+  alignas(32) std::array<std::int32_t, pair_lanes> row;
+};
+
+template <std::size_t n_columns, bool both_ways, class Buffer>
+IMMUNODOSE_AVX2_TARGET inline void add_lanes(Buffer& near, const Columns& all, std::size_t width,
+                                             const LanesOfTarget& pairs, unsigned lanes,
+                                             float* to) {
+  constexpr std::size_t n = n_columns / pair_lanes;  // registers
+  const __m256 floor = _mm256_set1_ps(pair_floor(all.tables));
+  __m256 sum[n];
+  [[maybe_unused]] __m256 own_weight[n];
+  for (std::size_t r = 0; r < n; ++r) {
+    sum[r] = _mm256_loadu_ps(to + r * pair_lanes);
+    if constexpr (both_ways) {
+      own_weight[r] = _mm256_loadu_ps(&near.weight[pairs.own * width + all.from + r * pair_lanes]);
+    }
+  }
+  for (; lanes != 0; lanes &= lanes - 1) {
+    const auto lane = static_cast<std::size_t>(std::countr_zero(lanes));
+    const std::size_t place = (pairs.first + lane) * width + all.from;
+    const float* const value =
+        pairs.rows + 2 * width * static_cast<std::size_t>(pairs.row[lane]) + all.from;
+    const __m256 square = _mm256_broadcast_ss(&pairs.square[lane]);
+    for (std::size_t r = 0; r < n; ++r) {
+      const std::size_t c = r * pair_lanes;
+      const __m256 line = _mm256_add_ps(_mm256_loadu_ps(value + c),
+                                        _mm256_mul_ps(_mm256_loadu_ps(value + width + c), square));
+      const __m256 dose = _mm256_max_ps(line, floor);
+      const __m256 weight = _mm256_loadu_ps(&near.weight[place + c]);
+      sum[r] = _mm256_add_ps(sum[r], _mm256_mul_ps(weight, dose));
+      if constexpr (both_ways) {
+        float* const received = &near.received[place + c];
+        _mm256_storeu_ps(
+            received, _mm256_add_ps(_mm256_loadu_ps(received), _mm256_mul_ps(own_weight[r], dose)));
+      }
+    }
+  }
+  for (std::size_t r = 0; r < n; ++r) _mm256_storeu_ps(to + r * pair_lanes, sum[r]);
+}
+
 template <std::size_t n_columns, bool both_ways, class Buffer>
 IMMUNODOSE_AVX2_TARGET std::int64_t columns_avx2(Buffer& near, const Columns& all,
                                                  std::span<float> sums) {
-  constexpr std::size_t n = n_columns / pair_lanes;  // registers
   const std::size_t width = all.width();
   const TileAvx2 targets(all.tile, all.reach_um2);
   const GridAvx2 grid(all.tables.grid);
-  const __m256 floor = _mm256_set1_ps(pair_floor(all.tables));
   std::int64_t n_pairs = 0;
-  alignas(32) PairLanes squares;
-  alignas(32) std::array<std::int32_t, pair_lanes> rows;
+  LanesOfTarget pairs;
   for (const std::uint32_t group : all.groups) {
-    const std::size_t first = group * pair_lanes;
+    pairs.first = group * pair_lanes;
     const unsigned in_reach = targets.in_reach(near, group);
     if (in_reach == 0) continue;
     n_pairs += std::popcount(in_reach);
-    const SourcesAvx2 sources(near, first);
-    const __m256i row = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(&near.row[first]));
+    const SourcesAvx2 sources(near, pairs.first);
+    const __m256i row =
+        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(&near.row[pairs.first]));
     for (unsigned bits = in_reach; bits != 0; bits &= bits - 1) {
       const auto k = static_cast<std::size_t>(std::countr_zero(bits));
       const __m256 square = sources.square(all.tile, k);
       const __m256i cell = grid.cell(square);
       const auto beyond = static_cast<unsigned>(
           _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(cell, grid.outside))));
-      unsigned lanes = ~beyond & 0xFFU & all.behind(group, k);
+      const unsigned lanes = ~beyond & 0xFFU & all.behind(group, k);
       if (lanes == 0) continue;
-      _mm256_store_ps(squares.data(), square);
-      _mm256_store_si256(reinterpret_cast<__m256i*>(rows.data()), _mm256_add_epi32(cell, row));
-      __m256 sum[n];
-      [[maybe_unused]] __m256 own_weight[n];
-      float* const to = all.sums_of(k, sums);
-      for (std::size_t r = 0; r < n; ++r) {
-        sum[r] = _mm256_loadu_ps(to + r * pair_lanes);
-        if constexpr (both_ways) {
-          own_weight[r] = _mm256_loadu_ps(
-              &near.weight[(all.own * pair_lanes + k) * width + all.from + r * pair_lanes]);
-        }
-      }
-      for (; lanes != 0; lanes &= lanes - 1) {
-        const auto lane = static_cast<std::size_t>(std::countr_zero(lanes));
-        const std::size_t place = (first + lane) * width + all.from;
-        const float* const value =
-            all.tile.rows[k] + 2 * width * static_cast<std::size_t>(rows[lane]) + all.from;
-        const __m256 at = _mm256_broadcast_ss(&squares[lane]);
-        for (std::size_t r = 0; r < n; ++r) {
-          const __m256 line =
-              _mm256_add_ps(_mm256_loadu_ps(value + r * pair_lanes),
-                            _mm256_mul_ps(_mm256_loadu_ps(value + width + r * pair_lanes), at));
-          const __m256 dose = _mm256_max_ps(line, floor);
-          sum[r] = _mm256_add_ps(
-              sum[r], _mm256_mul_ps(_mm256_loadu_ps(&near.weight[place + r * pair_lanes]), dose));
-          if constexpr (both_ways) {
-            float* const received = &near.received[place + r * pair_lanes];
-            _mm256_storeu_ps(received, _mm256_add_ps(_mm256_loadu_ps(received),
-                                                     _mm256_mul_ps(own_weight[r], dose)));
-          }
-        }
-      }
-      for (std::size_t r = 0; r < n; ++r) _mm256_storeu_ps(to + r * pair_lanes, sum[r]);
+      _mm256_store_ps(pairs.square.data(), square);
+      _mm256_store_si256(reinterpret_cast<__m256i*>(pairs.row.data()), _mm256_add_epi32(cell, row));
+      pairs.rows = all.tile.rows[k];
+      pairs.own = all.own * pair_lanes + k;
+      add_lanes<n_columns, both_ways>(near, all, width, pairs, lanes, all.sums_of(k, sums));
     }
   }
   return n_pairs * static_cast<std::int64_t>(pair_lanes);
