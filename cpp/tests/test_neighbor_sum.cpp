@@ -16,7 +16,7 @@ constexpr double cell_um = 10.0;
 
 // 1 / d^2 up to the reach, times the number of the column.
 PairTables tables(std::int64_t width) {
-  PairTables found{SquareGrid(0.8 * cell_um, reach_um), width, true, {}};
+  PairTables found{SquareGrid(0.8 * cell_um, reach_um), width, 1, true, {}};
   found.row.resize(static_cast<std::size_t>(found.table_size()));
   std::vector<double> values;
   for (const double square : found.grid.edges_um2()) {
@@ -67,8 +67,9 @@ struct Scene {
     const PairTables pairs = tables(width);
     const GridIndex cells(x, y, z, edge_um);
     std::vector<double> all(x.size() * static_cast<std::size_t>(width));
-    sum_over_neighbors(cells, sources(cells, width, listed), {}, pairs, reach_um, simd, n_threads,
-                       {}, [&](std::int64_t first, std::int64_t end, std::span<double> rows) {
+    sum_over_neighbors(cells, sources(cells, pairs.width(), listed), {}, pairs, reach_um, simd,
+                       n_threads, {},
+                       [&](std::int64_t first, std::int64_t end, std::span<double> rows) {
                          for (std::int64_t rank = first; rank < end; ++rank) {
                            const auto id = cells.order()[static_cast<std::size_t>(rank)];
                            std::copy_n(&rows[static_cast<std::size_t>((rank - first) * width)],

@@ -121,7 +121,7 @@ TEST_CASE("one, two and five threads give the same bits") {
 }
 
 TEST_CASE("a stop request ends the computation") {
-  const Scene scene = random_scene(30);  // seconds, against a poll every 50 ms
+  const Scene scene = random_scene(60);  // seconds, against a poll every 50 ms
   const PopulationModel model = alpha_model();
   CHECK_THROWS_AS(population_dose(scene.input(), model, 2, [] { return true; }), Interrupted);
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Dose of cells whose nuclei lie off their centers, as a sum over all pairs of balls and shells.
 
-Eqs. P13 and P14, population.md: a cytoplasm is a ball less the ball of its nucleus.
+Eqs. P14 and P15, population.md: a cytoplasm is a ball less the ball of its nucleus.
 """
 
 from __future__ import annotations

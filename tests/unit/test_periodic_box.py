@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Populations that repeat in space (Eqs. P16 and P17, docs/theory/population.md)."""
+"""Populations that repeat in space (Eqs. P17 and P18, docs/theory/population.md)."""
 
 from __future__ import annotations
 

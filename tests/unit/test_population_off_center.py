@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Populations whose nuclei lie off the centers of their cells, by kernels (Eqs. P13 to P15)."""
+"""Populations whose nuclei lie off the centers of their cells, by kernels (Eqs. P14 to P16)."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_hits_of_shifted_nuclei_equal_the_direct_sum() -> None:
 
 
 def test_many_self_doses_are_those_of_each_cell() -> None:
-    """More than 128 pairs of shape and offset are interpolated (Eq. P15)."""
+    """More than 128 pairs of shape and offset are interpolated (Eq. P16)."""
     cells = scene(6, "Lu-177", localization={"cytoplasm": 0.5, "membrane": 0.5})
     found = dose_of(cells, "cell_list", split=("target", "emission", "origin")).sel(origin="self")
     decays = cells["time_integrated_activity"].values[0]

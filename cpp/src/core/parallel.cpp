@@ -78,6 +78,13 @@ void run_blocks(std::int64_t n_blocks, int n_threads,
   if (state.error) std::rethrow_exception(state.error);
 }
 
+void PollBetween::operator()() {
+  const auto now = std::chrono::steady_clock::now();
+  if (!stop_ || now - last_ < poll_interval) return;
+  last_ = now;
+  if (stop_()) throw Interrupted();
+}
+
 void parallel_for(std::int64_t n_items, std::int64_t block_size, int n_threads,
                   const std::function<void(std::int64_t, std::int64_t)>& body,
                   const StopPoll& stop) {

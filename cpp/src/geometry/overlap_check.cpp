@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <utility>
 #include <vector>
 
 #include "immunodose/core/error.hpp"
+#include "immunodose/core/simd.hpp"
 #include "immunodose/geometry/grid_index.hpp"
 
 namespace immunodose {
@@ -29,45 +31,113 @@ double median(std::span<const double> values) {
 
 std::size_t place(std::int64_t number) { return static_cast<std::size_t>(number); }
 
-// Cells around a bin in single precision, relative to its center.
-struct Candidates {
-  static constexpr std::size_t block = 16;
-  std::vector<float> x, y, z, radius;
-  std::vector<std::int64_t> rank;
+struct Sphere {
+  float x, y, z, radius;
+};
 
-  void clear() {
-    for (auto* values : {&x, &y, &z, &radius}) values->clear();
-    rank.clear();
-  }
-  void pad() {  // far from all
-    constexpr float far_um = 1e18F;
-    while (x.size() % block != 0) {
-      x.push_back(far_um);
-      y.push_back(0.0F);
-      z.push_back(0.0F);
-      radius.push_back(0.0F);
+// Cells around a bin in single precision, relative to its center, in groups that are compact in
+// space: most groups are left out by their box.
+class Candidates {
+ public:
+  static constexpr std::size_t lanes = 8;
+
+  void clear() { n_ = 0; }
+  std::size_t n_groups() const { return (n_ + lanes - 1) / lanes; }
+  std::size_t size() const { return n_; }
+  std::int64_t rank(std::size_t i) const { return rank_[i]; }
+
+  // Adds those of the ranks [begin, end) whose center lies within `half_um` of the center of the
+  // bin along every axis.
+  void add(const GridIndex& cells, std::span<const double> radius_um, std::int64_t begin,
+           std::int64_t end, Vec3 center, double half_um) {
+    resize(n_ + place(end - begin));
+    for (std::int64_t rank = begin; rank < end; ++rank) {
+      const Vec3 at = cells.point(rank) - center;
+      x_[n_] = static_cast<float>(at.x);
+      y_[n_] = static_cast<float>(at.y);
+      z_[n_] = static_cast<float>(at.z);
+      radius_[n_] = static_cast<float>(radius_um[place(rank)]);
+      rank_[n_] = rank;
+      const double apart = std::max({std::abs(at.x), std::abs(at.y), std::abs(at.z)});
+      n_ += apart <= half_um ? 1U : 0U;
     }
   }
-  // Whether any cell of a block may overlap a sphere: rounding is on the safe side.
-  bool may_overlap(std::size_t begin, Vec3 at, double own_radius_um) const {
-    constexpr float slack = 1.0001F;
-    const auto own_x = static_cast<float>(at.x);
-    const auto own_y = static_cast<float>(at.y);
-    const auto own_z = static_cast<float>(at.z);
-    const auto own = static_cast<float>(own_radius_um);
-    std::array<float, block> beyond;
-    for (std::size_t k = 0; k < block; ++k) {
-      const float dx = x[begin + k] - own_x;
-      const float dy = y[begin + k] - own_y;
-      const float dz = z[begin + k] - own_z;
-      const float contact = slack * (own + radius[begin + k]);
+
+  // Fills the last group with cells far from all, and finds the boxes; whole lanes of them too.
+  void finish() {
+    constexpr float far_um = 1e18F;
+    const std::size_t n_boxes = (n_groups() + lanes - 1) / lanes * lanes;
+    resize(n_boxes * lanes);
+    for (std::size_t i = n_; i < n_boxes * lanes; ++i) {
+      x_[i] = y_[i] = z_[i] = far_um;
+      radius_[i] = 0.0F;
+    }
+    for (auto& side : box_) side.resize(n_boxes);
+    largest_.resize(n_boxes);
+    for (std::size_t group = 0; group < n_boxes; ++group) {
+      find_box(x_, group, box_[0][group], box_[3][group]);
+      find_box(y_, group, box_[1][group], box_[4][group]);
+      find_box(z_, group, box_[2][group], box_[5][group]);
+      float least = 0.0F;
+      find_box(radius_, group, least, largest_[group]);
+    }
+  }
+
+  // Bit k: whether a cell of group `first` + k may overlap a sphere by its box.
+  unsigned near_groups(std::size_t first, const Sphere& own) const {
+    const std::array<float, 3> at{own.x, own.y, own.z};
+    std::array<float, lanes> beyond;
+    for (std::size_t k = 0; k < lanes; ++k) {
+      const float contact = slack * (own.radius + largest_[first + k]);
+      beyond[k] = -contact * contact;
+    }
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      const float* const low = &box_[axis][first];
+      const float* const high = &box_[axis + 3][first];
+      for (std::size_t k = 0; k < lanes; ++k) {
+        const float gap = std::max(std::max(low[k] - at[axis], at[axis] - high[k]), 0.0F);
+        beyond[k] += gap * gap;
+      }
+    }
+    return lanes_up_to_zero(beyond);
+  }
+
+  // Bit k: whether cell k of a group may overlap a sphere: rounding is on the safe side.
+  unsigned near_cells(std::size_t group, const Sphere& own) const {
+    const std::size_t begin = group * lanes;
+    std::array<float, lanes> beyond;
+    for (std::size_t k = 0; k < lanes; ++k) {
+      const float dx = x_[begin + k] - own.x;
+      const float dy = y_[begin + k] - own.y;
+      const float dz = z_[begin + k] - own.z;
+      const float contact = slack * (own.radius + radius_[begin + k]);
       beyond[k] = dx * dx + dy * dy + dz * dz - contact * contact;
     }
-    for (std::size_t half = block / 2; half > 0; half /= 2) {
-      for (std::size_t k = 0; k < half; ++k) beyond[k] = std::min(beyond[k], beyond[k + half]);
-    }
-    return beyond[0] < 0.0F;
+    return lanes_up_to_zero(beyond);
   }
+
+ private:
+  static constexpr float slack = 1.0001F;
+
+  void resize(std::size_t n) {
+    if (n <= x_.size()) return;
+    for (auto* values : {&x_, &y_, &z_, &radius_}) values->resize(n);
+    rank_.resize(n);
+  }
+  static void find_box(const std::vector<float>& at, std::size_t group, float& low, float& high) {
+    const auto first = at.begin() + static_cast<std::ptrdiff_t>(group * lanes);
+    low = high = *first;
+    for (std::size_t k = 1; k < lanes; ++k) {
+      low = std::min(low, first[static_cast<std::ptrdiff_t>(k)]);
+      high = std::max(high, first[static_cast<std::ptrdiff_t>(k)]);
+    }
+  }
+
+  std::size_t n_ = 0;
+  std::vector<float> x_, y_, z_, radius_;
+  std::vector<std::int64_t> rank_;
+  std::array<std::vector<float>, 6> box_;  // of each group: low x, y, z, then high
+  std::vector<float> largest_;             // radius of each group
 };
 
 class PairSearch {
@@ -88,20 +158,15 @@ class PairSearch {
     const Vec3 low = cells_.bin_low(bin);
     const Vec3 center = low + 0.5 * Vec3{edge, edge, edge};
     const double largest = *std::max_element(radius_um_.begin() + first, radius_um_.begin() + end);
+    const double reach = 2.0 * largest;
     near.clear();
-    cells_.visit_around(low, low + Vec3{edge, edge, edge}, 2.0 * largest,
-                        [&](std::int64_t from, std::int64_t to) {
-                          if (equal_) to = std::min(to, end);  // of equal cells the lower ranks
-                          for (std::int64_t rank = from; rank < to; ++rank) {
-                            const Vec3 at = cells_.point(rank) - center;
-                            near.x.push_back(static_cast<float>(at.x));
-                            near.y.push_back(static_cast<float>(at.y));
-                            near.z.push_back(static_cast<float>(at.z));
-                            near.radius.push_back(static_cast<float>(radius_um_[place(rank)]));
-                            near.rank.push_back(rank);
-                          }
-                        });
-    near.pad();
+    cells_.visit_around(
+        low, low + Vec3{edge, edge, edge}, reach, [&](std::int64_t from, std::int64_t to) {
+          if (equal_) to = std::min(to, end);  // of equal cells the lower ranks
+          if (from >= to) return;
+          near.add(cells_, radius_um_, from, to, center, slack * (0.5 * edge + reach));
+        });
+    near.finish();
     for (std::int64_t rank = first; rank < end; ++rank) search(rank, center, near, report);
   }
 
@@ -109,33 +174,45 @@ class PairSearch {
   // Overlaps of one cell with smaller ones (and equal ones of lower rank), so that each pair is
   // met once and a search never reaches beyond twice the cell's own radius.
   void search(std::int64_t rank, Vec3 center, const Candidates& near, OverlapReport& report) const {
-    const double radius = radius_um_[place(rank)];
-    const Vec3 at = cells_.point(rank);
+    const Vec3 at = cells_.point(rank) - center;
+    const Sphere own{static_cast<float>(at.x), static_cast<float>(at.y), static_cast<float>(at.z),
+                     static_cast<float>(radius_um_[place(rank)])};
     std::int64_t n_found = 0;
-    for (std::size_t begin = 0; begin < near.rank.size(); begin += Candidates::block) {
-      if (!near.may_overlap(begin, at - center, radius)) continue;
-      const std::size_t end = std::min(near.rank.size(), begin + Candidates::block);
-      for (std::size_t i = begin; i < end; ++i) {
-        const std::int64_t other = near.rank[i];
-        const double other_radius = radius_um_[place(other)];
-        if (other_radius > radius || (other_radius == radius && other >= rank)) continue;
-        const Vec3 offset = cells_.point(other) - at;
-        const double squared = dot(offset, offset);
-        const double contact_um = radius + other_radius;
-        if (squared >= keep_ * keep_ * contact_um * contact_um) continue;
-        const double depth_um = contact_um - std::sqrt(squared);
-        if (depth_um > report.depth_um) {
-          report.depth_um = depth_um;
-          report.first = rank;
-          report.second = other;
+    for (std::size_t first = 0; first < near.n_groups(); first += Candidates::lanes) {
+      for (unsigned groups = near.near_groups(first, own); groups != 0; groups &= groups - 1) {
+        const std::size_t group = first + static_cast<std::size_t>(std::countr_zero(groups));
+        for (unsigned cells = near.near_cells(group, own); cells != 0; cells &= cells - 1) {
+          const std::size_t i =
+              group * Candidates::lanes + static_cast<std::size_t>(std::countr_zero(cells));
+          if (!overlaps(rank, near.rank(i), report)) continue;
+          if (++n_found < max_pairs_per_cell) continue;
+          report.is_lower_bound = true;
+          return;
         }
-        ++report.n_pairs;
-        if (++n_found < max_pairs_per_cell) continue;
-        report.is_lower_bound = true;
-        return;
       }
     }
   }
+
+  // Whether two cells overlap in double precision; then the report counts them.
+  bool overlaps(std::int64_t rank, std::int64_t other, OverlapReport& report) const {
+    const double radius = radius_um_[place(rank)];
+    const double other_radius = radius_um_[place(other)];
+    if (other_radius > radius || (other_radius == radius && other >= rank)) return false;
+    const Vec3 offset = cells_.point(other) - cells_.point(rank);
+    const double squared = dot(offset, offset);
+    const double contact_um = radius + other_radius;
+    if (squared >= keep_ * keep_ * contact_um * contact_um) return false;
+    const double depth_um = contact_um - std::sqrt(squared);
+    if (depth_um > report.depth_um) {
+      report.depth_um = depth_um;
+      report.first = rank;
+      report.second = other;
+    }
+    ++report.n_pairs;
+    return true;
+  }
+
+  static constexpr double slack = 1.0001;  // of single precision
 
   const GridIndex& cells_;
   double keep_;

@@ -2,6 +2,7 @@
 #include "immunodose/transport/neighbor_sum.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <iterator>
@@ -16,6 +17,7 @@ constexpr std::int64_t most_chunks = 64;
 constexpr std::int64_t bins_per_round = 16;
 constexpr std::int64_t most_numbers_per_cell = 8;  // of all chunks together
 constexpr std::int64_t cells_per_block = 4096;
+constexpr auto tile_size = static_cast<std::int64_t>(pair_lanes);
 
 std::size_t place(std::int64_t number) { return static_cast<std::size_t>(number); }
 
@@ -26,12 +28,15 @@ struct Neighborhood {
     std::size_t begin, end;  // in the buffer
   };
 
-  explicit Neighborhood(std::int64_t width) : near(width) {}
+  explicit Neighborhood(std::int64_t width)
+      : near(width), sums(pair_lanes * static_cast<std::size_t>(width)) {}
+  const float* sums_of(std::size_t k) const { return &sums[k * near.n_weights]; }
 
   PairBuffer near;
   std::vector<Run> runs;
   PairGroups groups;
   Vec3 center;
+  std::vector<float> sums;  // (target of a tile, column)
 };
 
 class NeighborSummer {
@@ -50,7 +55,7 @@ class NeighborSummer {
   bool counts_both_ways() const {
     return sources_.rank.empty() && sources_.shrink_um2.empty() && sources_.table.empty() &&
            targets_.shrink_um2.empty() && targets_.table.empty() && targets_.partner.empty() &&
-           targets_.is_silent.empty() && tables_.width == 1;
+           targets_.is_silent.empty();
   }
 
   // Every target sums all its neighbors.
@@ -60,19 +65,22 @@ class NeighborSummer {
     parallel_for(
         cells_.n_occupied(), block, n_threads,
         [&](std::int64_t begin, std::int64_t end) {
-          Neighborhood around(tables_.width);
+          Neighborhood around(tables_.width());
           std::vector<double> sums;
           std::int64_t counted = 0;
           for (std::int64_t bin = begin; bin < end; ++bin) {
             const std::int64_t first = cells_.bin_start(bin);
             const std::int64_t last = cells_.bin_start(bin + 1);
             collect(bin, 0, cells_.size(), around);
-            sums.assign(place((last - first) * tables_.width), 0.0);
-            for (std::int64_t rank = first; rank < last; ++rank) {
-              if (!targets_.is_silent.empty() && targets_.is_silent[place(rank)] != 0) continue;
-              counted += sum_target(rank, around,
-                                    std::span(sums).subspan(place((rank - first) * tables_.width),
-                                                            place(tables_.width)));
+            sums.assign(place((last - first) * tables_.n_channels), 0.0);
+            for (std::int64_t rank = first; rank < last; rank += tile_size) {
+              const PairTile tile = tile_of(rank, last, around.center);
+              if (is_silent(rank, tile.n)) continue;
+              counted += sum_tile(rank, tile, around);
+              for (std::size_t k = 0; k < tile.n; ++k) {
+                add_compartments(around.sums_of(k),
+                                 &sums[place(rank - first) * n_channels() + k * n_channels()]);
+              }
             }
             result(first, last, sums);
           }
@@ -92,7 +100,9 @@ class NeighborSummer {
       most_bins = std::max(most_bins, chunk.end_bin - chunk.first_bin);
     }
     // In rounds, between which the call can be stopped; a chunk adds in the same order.
+    PollBetween poll(stop);
     for (std::int64_t done = 0; done < most_bins; done += bins_per_round) {
+      poll();
       run_blocks(
           static_cast<std::int64_t>(chunks.size()), n_threads,
           [&](std::int64_t i) {
@@ -105,13 +115,15 @@ class NeighborSummer {
     parallel_for(
         cells_.size(), cells_per_block, n_threads,
         [&](std::int64_t begin, std::int64_t end) {
-          std::vector<double> sums(place(end - begin), 0.0);
+          std::vector<double> sums(place(end - begin) * n_channels(), 0.0);
           for (const Chunk& chunk : chunks) {
             const std::int64_t first = std::max(begin, chunk.first_rank);
             const std::int64_t last = std::min(end, chunk.end_rank);
-            for (std::int64_t rank = first; rank < last; ++rank) {
-              sums[place(rank - begin)] +=
-                  static_cast<double>(chunk.sum[place(rank - chunk.first_rank)]);
+            if (first >= last) continue;
+            const float* const from = &chunk.sum[place(first - chunk.first_rank) * n_channels()];
+            double* const to = &sums[place(first - begin) * n_channels()];
+            for (std::size_t i = 0; i < place(last - first) * n_channels(); ++i) {
+              to[i] += static_cast<double>(from[i]);
             }
           }
           result(begin, end, sums);
@@ -121,27 +133,48 @@ class NeighborSummer {
   }
 
  private:
-  // Takes the weight of the partner of a target away for a while.
-  class WithoutPartner {
-   public:
-    WithoutPartner(const NeighborSummer& summer, std::int64_t rank, Neighborhood& around) {
-      if (summer.targets_.partner.empty()) return;
-      const std::int64_t source =
-          summer.place_of_source(summer.targets_.partner[place(rank)], around);
-      if (source < 0) return;
-      const auto width = place(summer.tables_.width);
-      weight_ = &around.near.weight[place(source) * width];
-      kept_.assign(weight_, weight_ + width);
-      std::fill_n(weight_, width, 0.0F);
-    }
-    ~WithoutPartner() { std::copy(kept_.begin(), kept_.end(), weight_); }
-    WithoutPartner(const WithoutPartner&) = delete;
-    WithoutPartner& operator=(const WithoutPartner&) = delete;
-
-   private:
-    float* weight_ = nullptr;
-    std::vector<float> kept_;
+  // Sources that are the other sites of the targets of a tile, and the groups that hold them.
+  struct PartnerSources {
+    std::array<std::int64_t, pair_lanes> source{};  // in the buffer, or -1
+    PairGroups groups;
   };
+
+  // Takes their groups from those of the tile: they are summed target by target.
+  PartnerSources partners_of(std::int64_t rank, std::size_t n, Neighborhood& around) const {
+    PartnerSources found;
+    if (targets_.partner.empty()) return found;
+    found.source.fill(-1);
+    for (std::size_t k = 0; k < n; ++k) {
+      found.source[k] = place_of_source(targets_.partner[place(rank) + k], around);
+    }
+    const auto holds = [&](std::uint32_t group) {
+      return std::any_of(found.source.begin(), found.source.end(), [&](std::int64_t source) {
+        return source >= 0 && place(source) / pair_lanes == group;
+      });
+    };
+    auto& groups = around.groups;
+    std::copy_if(groups.begin(), groups.end(), std::back_inserter(found.groups), holds);
+    groups.erase(std::remove_if(groups.begin(), groups.end(), holds), groups.end());
+    return found;
+  }
+
+  // One target and the groups of partners, its own of which has no weight meanwhile.
+  void add_without_partner(std::int64_t rank, std::size_t k, const PartnerSources& partners,
+                           Neighborhood& around) const {
+    const auto width = around.near.n_weights;
+    float* const weight =
+        partners.source[k] < 0 ? nullptr : &around.near.weight[place(partners.source[k]) * width];
+    std::vector<float> kept;
+    if (weight != nullptr) {
+      kept.assign(weight, weight + width);
+      std::fill_n(weight, width, 0.0F);
+    }
+    std::vector<float> sums(pair_lanes * width);
+    sum_pairs(around.near, partners.groups, tile_of(rank, rank + 1, around.center), reach_um2_,
+              tables_, simd_, sums);
+    if (weight != nullptr) std::copy(kept.begin(), kept.end(), weight);
+    for (std::size_t c = 0; c < width; ++c) around.sums[k * width + c] += sums[c];
+  }
 
   // Where the source of a rank stands in the buffer, or -1.
   std::int64_t place_of_source(std::int64_t rank, const Neighborhood& around) const {
@@ -190,56 +223,94 @@ class NeighborSummer {
       auto chunks = cut_into(n);
       std::int64_t numbers = 0;
       for (const Chunk& chunk : chunks) numbers += chunk.end_rank - chunk.first_rank;
-      if (n == 1 || numbers <= most_numbers_per_cell * cells_.size()) return chunks;
+      if (n == 1 || numbers * tables_.n_channels <= most_numbers_per_cell * cells_.size()) {
+        return chunks;
+      }
     }
   }
 
   std::int64_t sum_bins(Chunk& chunk, std::int64_t first_bin, std::int64_t end_bin) const {
-    Neighborhood around(1);
+    Neighborhood around(tables_.width());
     if (first_bin == chunk.first_bin) {
-      chunk.sum.resize(place(chunk.end_rank - chunk.first_rank));
+      chunk.sum.resize(place(chunk.end_rank - chunk.first_rank) * n_channels());
       std::fill(chunk.sum.begin(), chunk.sum.end(), 0.0F);
     }
+    const auto sum_of = [&](std::int64_t rank) {
+      return &chunk.sum[place(rank - chunk.first_rank) * n_channels()];
+    };
+    const auto width = place(tables_.width());
     std::int64_t counted = 0;
     for (std::int64_t bin = first_bin; bin < end_bin; ++bin) {
       const std::int64_t first = cells_.bin_start(bin);
       const std::int64_t end = cells_.bin_start(bin + 1);
       collect(bin, first, chunk.end_rank, around);  // the bin itself comes first
       PairBuffer& near = around.near;
-      if (near.received.size() < near.size()) near.received.resize(near.x.size());
-      std::fill_n(near.received.begin(), near.size(), 0.0F);
-      for (std::int64_t rank = first; rank < end; ++rank) {
-        const auto own = place(rank - first);
-        const PairTarget target = target_of(rank, around.center);
-        find_groups(near, own / pair_lanes, target, reach_um2_, simd_, around.groups);
-        const double sum =
-            sum_pairs_both_ways(near, around.groups, target, own, near.weight[own], tables_, simd_);
-        chunk.sum[place(rank - chunk.first_rank)] += static_cast<float>(sum);
-        counted += static_cast<std::int64_t>(around.groups.size() * pair_lanes);
+      if (near.received.size() < near.size() * width) near.received.resize(near.weight.size());
+      std::fill_n(near.received.begin(), near.size() * width, 0.0F);
+      for (std::int64_t rank = first; rank < end; rank += tile_size) {
+        const PairTile tile = tile_of(rank, end, around.center);
+        const std::size_t own = place(rank - first) / pair_lanes;
+        find_groups(near, own, tile, reach_um2_, simd_, around.groups);
+        counted += sum_pairs_both_ways(near, around.groups, tile, own, reach_um2_, tables_, simd_,
+                                       around.sums);
+        for (std::size_t k = 0; k < tile.n; ++k) {
+          add_compartments(around.sums_of(k), sum_of(rank + static_cast<std::int64_t>(k)));
+        }
       }
       for (const auto& run : around.runs) {
-        float* const to = &chunk.sum[place(run.first_rank - chunk.first_rank)];
-        for (std::size_t i = run.begin; i < run.end; ++i) to[i - run.begin] += near.received[i];
+        for (std::size_t i = run.begin; i < run.end; ++i) {
+          add_compartments(&near.received[i * width],
+                           sum_of(run.first_rank + static_cast<std::int64_t>(i - run.begin)));
+        }
       }
     }
     return counted;
   }
 
-  std::int64_t sum_target(std::int64_t rank, Neighborhood& around, std::span<double> sums) const {
-    const PairTarget target = target_of(rank, around.center);
-    find_groups(around.near, 0, target, reach_um2_, simd_, around.groups);
-    const WithoutPartner without(*this, rank, around);
-    sum_pairs(around.near, around.groups, target, tables_, simd_, sums);
-    return static_cast<std::int64_t>(around.groups.size() * pair_lanes);
+  bool is_silent(std::int64_t rank, std::size_t n) const {
+    if (targets_.is_silent.empty()) return false;
+    const auto* const first = &targets_.is_silent[place(rank)];
+    return std::all_of(first, first + n, [](char silent) { return silent != 0; });
   }
 
-  PairTarget target_of(std::int64_t rank, Vec3 center) const {
-    const Vec3 at = cells_.point(rank) - center;
-    const std::int64_t table = targets_.table.empty() ? 0 : targets_.table[place(rank)];
-    return {static_cast<float>(at.x), static_cast<float>(at.y), static_cast<float>(at.z),
-            targets_.shrink_um2.empty() ? 0.0F : targets_.shrink_um2[place(rank)],
-            tables_.row.data() + table * tables_.table_size()};
+  std::int64_t sum_tile(std::int64_t rank, const PairTile& tile, Neighborhood& around) const {
+    find_groups(around.near, 0, tile, reach_um2_, simd_, around.groups);
+    const PartnerSources partners = partners_of(rank, tile.n, around);
+    const std::int64_t counted =
+        sum_pairs(around.near, around.groups, tile, reach_um2_, tables_, simd_, around.sums);
+    for (std::size_t k = 0; k < tile.n && !partners.groups.empty(); ++k) {
+      add_without_partner(rank + static_cast<std::int64_t>(k), k, partners, around);
+    }
+    return counted;
   }
+  }
+
+  // A column for each compartment of the sources and channel: (compartment, channel).
+  template <class Number>
+  void add_compartments(const float* columns, Number* sums) const {
+    for (std::int64_t s = 0; s < tables_.n_compartments; ++s) {
+      for (std::size_t c = 0; c < n_channels(); ++c) sums[c] += static_cast<Number>(*columns++);
+    }
+  }
+
+  // The targets from `rank` on, of a bin that ends at `end`.
+  PairTile tile_of(std::int64_t rank, std::int64_t end, Vec3 center) const {
+    PairTile tile;
+    tile.n = place(std::min(tile_size, end - rank));
+    for (std::size_t k = 0; k < tile.n; ++k) {
+      const std::size_t own = place(rank) + k;
+      const Vec3 at = cells_.point(static_cast<std::int64_t>(own)) - center;
+      tile.x[k] = static_cast<float>(at.x);
+      tile.y[k] = static_cast<float>(at.y);
+      tile.z[k] = static_cast<float>(at.z);
+      tile.shrink_um2[k] = targets_.shrink_um2.empty() ? 0.0F : targets_.shrink_um2[own];
+      const std::int64_t table = targets_.table.empty() ? 0 : targets_.table[own];
+      tile.rows[k] = tables_.row.data() + table * tables_.table_size();
+    }
+    return tile;
+  }
+
+  std::size_t n_channels() const { return place(tables_.n_channels); }
 
   std::int64_t source_of(std::int64_t rank) const {
     return sources_.rank.empty() ? rank : sources_.first[place(rank)];
@@ -278,7 +349,7 @@ class NeighborSummer {
       near.y[to + i] = static_cast<float>(at.y);
       near.z[to + i] = static_cast<float>(at.z);
     }
-    const auto width = place(tables_.width);
+    const auto width = place(tables_.width());
     std::copy_n(sources_.weight.data() + place(first) * width, n * width, &near.weight[to * width]);
     if (sources_.shrink_um2.empty()) {
       std::fill_n(&near.shrink_um2[to], n, 0.0F);

@@ -103,7 +103,7 @@ std::vector<double> OffsetSelfDose::exact_rows(const CellShape& shape,
   return rows;
 }
 
-// Between nucleus and membrane at a place among the nodes. Eq. P15.
+// Between nucleus and membrane at a place among the nodes. Eq. P16.
 double OffsetSelfDose::gap_um(double room_um, double place) const {
   const double part = place / static_cast<double>(n_offset_nodes - 1);
   return room_um * std::expm1(stretch_ * part) / std::expm1(stretch_);
@@ -182,7 +182,7 @@ bool OffsetSelfDose::agrees() const {
   return true;
 }
 
-// Cubic in the number of the node. Eq. P15.
+// Cubic in the number of the node. Eq. P16.
 void OffsetSelfDose::add_at_node(std::size_t shape_node, double place, double weight,
                                  std::vector<double>& values) const {
   const auto last = static_cast<double>(n_offset_nodes - n_points);

@@ -8,6 +8,7 @@
 
 #include "immunodose/core/constants.hpp"
 #include "immunodose/core/error.hpp"
+#include "immunodose/transport/derived_target.hpp"
 #include "immunodose/transport/offset_self_dose.hpp"
 #include "immunodose/transport/population_cross.hpp"
 #include "immunodose/transport/population_sites.hpp"
@@ -22,10 +23,14 @@ class Engine {
  public:
   Engine(const PopulationInput& input, const PopulationModel& model, int n_threads,
          const StopPoll& stop)
-      : in_(input), model_(model), tables_(input, model, n_threads, stop) {
+      : in_(input),
+        model_(model),
+        derived_(derived_target(model.target, input.membrane_thickness_um)),
+        scored_(without_derived(model, derived_)),
+        tables_(input, scored_, n_threads, stop) {
     if (input.nucleus_offset_um.empty()) return;
     sites_.emplace(input, n_threads, stop);
-    site_tables_.emplace(sites_->input(), model, n_threads, stop);
+    site_tables_.emplace(sites_->input(), scored_, n_threads, stop);
   }
 
   PopulationResult run() {
@@ -37,6 +42,7 @@ class Engine {
       score_self(channels);
       score_cross(channels);
     }
+    if (derived_) derive_target();
     mark_empty_targets();
     return std::move(result_);
   }
@@ -44,6 +50,19 @@ class Engine {
  private:
   // Of what is summed over pairs: cells, or their sites.
   const PopulationTables& pair_tables() const { return sites_ ? *site_tables_ : tables_; }
+
+  static PopulationModel without_derived(const PopulationModel& model,
+                                         const std::optional<DerivedTarget>& derived) {
+    PopulationModel scored = model;
+    if (derived) scored.target.erase(scored.target.begin() + static_cast<int>(derived->target));
+    return scored;
+  }
+
+  // Number of a scored target among all.
+  std::size_t target_place(std::size_t scored) const {
+    return derived_ && scored >= derived_->target ? scored + 1 : scored;
+  }
+
   std::size_t n_emissions() const { return model_.split_emission ? model_.kernel.size() : 1; }
   std::size_t n_origins() const { return model_.split_origin ? 2 : 1; }
   std::size_t row_size() const { return model_.target.size() * n_emissions() * n_origins(); }
@@ -54,7 +73,9 @@ class Engine {
     for (std::size_t t = 0; t < model_.target.size(); ++t) {
       std::vector<char> is_empty;
       for (const CellShape& shape : in_.shape) {
-        is_empty.push_back(tables_.target_region(shape, t).is_surface() ? 1 : 0);
+        const Region region =
+            compartment_region(shape, model_.target[t], in_.membrane_thickness_um);
+        is_empty.push_back(region.is_surface() ? 1 : 0);
       }
       if (std::find(is_empty.begin(), is_empty.end(), 1) == is_empty.end()) continue;
       for (std::size_t cell = 0; cell < in_.x_um.size(); ++cell) {
@@ -65,13 +86,40 @@ class Engine {
     }
   }
 
+  // Parts without a volume have a share of zero.
+  void derive_target() {
+    const std::size_t n_columns = n_emissions() * n_origins();
+    std::vector<double> shares;  // (shape, part)
+    for (const CellShape& shape : in_.shape) {
+      const auto own = derived_->shares(shape, model_.target, in_.membrane_thickness_um);
+      shares.insert(shares.end(), own.begin(), own.end());
+    }
+    const std::size_t n_parts = derived_->part.size();
+    parallel_for(
+        static_cast<std::int64_t>(in_.x_um.size()), cells_per_block, tables_.n_threads(),
+        [&](std::int64_t begin, std::int64_t end) {
+          for (auto cell = static_cast<std::size_t>(begin); cell < static_cast<std::size_t>(end);
+               ++cell) {
+            double* const dose = &result_.dose_Gy[cell * row_size()];
+            double* const whole = dose + derived_->target * n_columns;
+            const double* const share =
+                &shares[static_cast<std::size_t>(in_.shape_of[cell]) * n_parts];
+            for (std::size_t i = 0; i < n_parts; ++i) {
+              const double* const part = dose + derived_->part[i] * n_columns;
+              for (std::size_t c = 0; c < n_columns; ++c) whole[c] += share[i] * part[c];
+            }
+          }
+        },
+        tables_.stop());
+  }
+
   // Where the columns of some channels stand in a row of doses.
   std::vector<std::size_t> dose_places(const Channels& channels, std::size_t origin) const {
-    const std::size_t n_targets = model_.target.size();
+    const std::size_t n_targets = scored_.target.size();
     std::vector<std::size_t> places;
     for (std::size_t c = 0; c < channels.n_doses; ++c) {
       const std::size_t emission = channels.output[c / n_targets];
-      places.push_back((c % n_targets * n_emissions() + emission) * n_origins() +
+      places.push_back((target_place(c % n_targets) * n_emissions() + emission) * n_origins() +
                        (model_.split_origin ? origin : 0));
     }
     return places;
@@ -173,7 +221,7 @@ class Engine {
           std::vector<double> sums(channels.width());
           for (auto cell = static_cast<std::size_t>(begin); cell < static_cast<std::size_t>(end);
                ++cell) {
-            sites_->combine(model_.target, channels.n_doses, site_sums, cell, sums);
+            sites_->combine(scored_.target, channels.n_doses, site_sums, cell, sums);
             deposit(places, cell, sums);
           }
         },
@@ -192,7 +240,7 @@ class Engine {
     for (std::size_t i = 0; i < classes.size(); ++i) {
       double* const row = &values[i * width];
       for (std::size_t c = 0; c < channels.n_doses; ++c) {
-        row[c] = channels.kernels[c / model_.target.size()].total_energy_keV() * gray_um3_per_keV;
+        row[c] = channels.kernels[c / scored_.target.size()].total_energy_keV() * gray_um3_per_keV;
       }
       if (hits[i] == nullptr) continue;
       const HitVector total = hits[i]->space_integral();
@@ -231,6 +279,8 @@ class Engine {
 
   const PopulationInput& in_;
   const PopulationModel& model_;
+  std::optional<DerivedTarget> derived_;
+  PopulationModel scored_;  // without the target that is derived
   PopulationTables tables_;
   std::optional<PopulationSites> sites_;  // of cells with nuclei off their centers
   std::optional<PopulationTables> site_tables_;

@@ -219,7 +219,7 @@ class MeshSum {
     return channels_.kernels[kernel].reach_um() + 2.0 * tables_.largest_radius_um();
   }
 
-  // The kernel at the nodes; of a periodic box that of all images. Eq. P17.
+  // The kernel at the nodes; of a periodic box that of all images. Eq. P18.
   std::vector<float> octant(const MeshShape& shape, std::size_t kernel) const {
     const FarKernel& far = far_[kernel];
     const auto& h = shape.spacing_um;

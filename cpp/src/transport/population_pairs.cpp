@@ -20,13 +20,6 @@ constexpr double short_reach_radii = 2.0;
 constexpr std::int64_t cells_per_block = 4096;
 // Pairs are summed both ways at once if more than this fraction of the cells decay.
 constexpr double least_both_ways = 0.5;
-constexpr std::int64_t lanes = 4;  // columns beyond the first are padded to a multiple
-
-std::int64_t padded(std::size_t width) {
-  const auto n = static_cast<std::int64_t>(width);
-  return n <= 1 ? n : (n + lanes - 1) / lanes * lanes;
-}
-
 std::vector<std::size_t> active_compartments(const PopulationTables& tables) {
   std::vector<std::size_t> found;
   for (std::size_t s = 0; s < n_source_compartments; ++s) {
@@ -94,7 +87,8 @@ PopulationPairs::PopulationPairs(const PopulationTables& tables, const Channels&
       channels_(channels),
       compartment_(active_compartments(tables)),
       pairs_{SquareGrid(shortest_um(tables), longest_lookup_um(tables, longest_um)),
-             padded(compartment_.size() * channels.width()),
+             static_cast<std::int64_t>(channels.width()),
+             static_cast<std::int64_t>(compartment_.size()),
              !adjust,
              {}} {
   number_tables();
@@ -235,7 +229,7 @@ bool PopulationPairs::has_activity(std::size_t cell) const {
 }
 
 bool PopulationPairs::one_table_for_all() const {
-  return tables_.n_classes() == 1 && !tables_.has_many_shapes() && pairs_.width == 1;
+  return tables_.n_classes() == 1 && !tables_.has_many_shapes();
 }
 
 void PopulationPairs::number_sources(const GridIndex& cells, NeighborSources& list) const {
@@ -283,7 +277,7 @@ NeighborSources PopulationPairs::list_sources(const GridIndex& cells) const {
   const PopulationInput& in = tables_.input();
   const bool all = list.first.empty();
   const auto n = all ? cells.size() : static_cast<std::int64_t>(list.rank.size());
-  const auto width = static_cast<std::size_t>(pairs_.width);
+  const auto width = static_cast<std::size_t>(pairs_.width());
   const std::size_t n_channels = channels_.width();
   list.weight.resize(static_cast<std::size_t>(n) * width);
   if (tables_.has_many_shapes()) list.shrink_um2.resize(static_cast<std::size_t>(n));
@@ -355,21 +349,6 @@ NeighborTargets PopulationPairs::list_targets(const GridIndex& cells) const {
   return list;
 }
 
-void PopulationPairs::add_compartments(std::span<const double> sums,
-                                       std::span<double> total) const {
-  const auto width = static_cast<std::size_t>(pairs_.width);
-  const std::size_t n_channels = channels_.width();
-  for (std::size_t i = 0; i * width < sums.size(); ++i) {
-    for (std::size_t c = 0; c < n_channels; ++c) {
-      double sum = 0.0;
-      for (std::size_t s = 0; s < compartment_.size(); ++s) {
-        sum += sums[i * width + s * n_channels + c];
-      }
-      total[i * n_channels + c] = sum;
-    }
-  }
-}
-
 double PopulationPairs::end_um() const {
   double from = 0.0;
   double to = 0.0;
@@ -429,10 +408,7 @@ std::int64_t PopulationPairs::sum(double reach_um, const CrossSink& all_sums) co
       [&](std::int64_t first, std::int64_t end, std::span<double> sums) {
         const auto n = static_cast<std::size_t>(end - first);
         const auto ids = cells.order().subspan(static_cast<std::size_t>(first), n);
-        if (static_cast<std::size_t>(pairs_.width) == n_channels) return sink(ids, sums);
-        std::vector<double> total(n * n_channels);
-        add_compartments(sums, total);
-        sink(ids, total);
+        sink(ids, sums);
       });
 }
 

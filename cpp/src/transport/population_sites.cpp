@@ -168,7 +168,7 @@ void PopulationSites::set_shapes() {
   }
 }
 
-// The cytoplasm is the inside of the membrane less the nucleus, at one density. Eq. P13.
+// The cytoplasm is the inside of the membrane less the nucleus, at one density. Eq. P14.
 void PopulationSites::set_places() {
   const std::size_t n = cells_.x_um.size();
   x_.resize(2 * n);

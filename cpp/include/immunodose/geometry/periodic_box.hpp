@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // A box that repeats in space, and the images of points that come near the points themselves.
-// Eq. P16, docs/theory/population.md.
+// Eq. P17, docs/theory/population.md.
 #pragma once
 #include <array>
 #include <cmath>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Self-doses of cells whose nuclei lie off their centers. Eqs. 7a of docs/theory/transport.md and
-// P15 of docs/theory/population.md.
+// P16 of docs/theory/population.md.
 #pragma once
 #include <map>
 #include <utility>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Cells of a periodic box with their images, which are sources but no targets. Eq. P16,
+// Cells of a periodic box with their images, which are sources but no targets. Eq. P17,
 // docs/theory/population.md.
 #pragma once
 #include <functional>

@@ -49,9 +49,7 @@ class PopulationPairs {
   NeighborTargets list_targets(const GridIndex& cells) const;
   void set_partners(const GridIndex& cells, NeighborTargets& list) const;
   bool has_activity(std::size_t cell) const;
-  // Sums over the compartments of the sources, which have columns of their own.
   CrossSink without_images(const CrossSink& sink) const;
-  void add_compartments(std::span<const double> sums, std::span<double> total) const;
 
   const PopulationTables& tables_;
   const Channels& channels_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Cells whose nuclei lie off their centers as two sites each: the ball inside the membrane with the
-// membrane around it, and the nucleus. Eqs. P13 and P14, docs/theory/population.md.
+// membrane around it, and the nucleus. Eqs. P14 and P15, docs/theory/population.md.
 #pragma once
 #include <span>
 #include <vector>
@@ -18,7 +18,7 @@ struct SiteVolumes {
 };
 SiteVolumes site_volumes(const CellShape& shape, double membrane_thickness_um);
 // Columns of doses are kernel-major with `target` within; what follows are hits. The cytoplasm
-// needs the nucleus among the targets. Eq. P14.
+// needs the nucleus among the targets. Eq. P15.
 void combine_sites(const SiteVolumes& volume, std::span<const Compartment> target,
                    std::size_t n_doses, std::span<const double> outer,
                    std::span<const double> nucleus, std::span<double> sums);
@@ -32,7 +32,7 @@ class PopulationSites {
   const PopulationInput& input() const { return input_; }
   // Largest relative distance of a radius from that of its class.
   double class_spread() const { return class_spread_; }
-  // Doses and hits of a cell from those of its sites, (site, column). Eq. P14.
+  // Doses and hits of a cell from those of its sites, (site, column). Eq. P15.
   void combine(std::span<const Compartment> target, std::size_t n_doses,
                std::span<const double> site_sums, std::size_t cell, std::span<double> sums) const;
 
