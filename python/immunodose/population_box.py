@@ -96,14 +96,13 @@ def _require_apart(points: FloatArray, radius: FloatArray, box_um: Box) -> None:
     """Raise GeometryError if a cell overlaps the image of another one."""
     margin = 2.0 * radius.max()
     low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
-    edge = np.array(box_um)
+    edge = np.where(np.isinf(box_um), 0.0, box_um)  # an open axis is never moved along
     steps = [(0,) if math.isinf(value) else (-1, 0, 1) for value in box_um]
     number, images = [np.arange(len(points))], [points]
     for step in itertools.product(*steps):
         if not any(step):
             continue
-        # 0 times an open edge is no number.
-        moved = points + np.where(np.array(step) == 0, 0.0, np.array(step) * edge)
+        moved = points + np.array(step) * edge
         near = np.flatnonzero(((moved >= low) & (moved <= high)).all(axis=1))
         number.append(near)
         images.append(moved[near])
