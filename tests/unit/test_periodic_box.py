@@ -43,10 +43,16 @@ def scene(
         x_um=x, y_um=y, z_um=z, cell_radius_um=5.0, nucleus_radius_um=4.0, **offsets
     )
     return imd.label(
-        cells, emitter(nuclide), decays_per_cell=1.0,
-        localization={"membrane": 0.6, "nucleus": 0.4}, labeled_fraction=0.5, distribution="lognormal", sd=1.0, medium_decays_per_um3=medium,
+        cells,
+        emitter(nuclide),
+        decays_per_cell=1.0,
+        localization={"membrane": 0.6, "nucleus": 0.4},
+        labeled_fraction=0.5,
+        distribution="lognormal",
+        sd=1.0,
+        medium_decays_per_um3=medium,
         rng=seed,
-    )  # fmt: skip
+    )
 
 
 def box_of(shape: tuple[int, int, int]) -> tuple[float, ...]:
