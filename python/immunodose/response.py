@@ -20,6 +20,7 @@ from immunodose.response_inputs import (
 )
 from immunodose.response_limits import (
     ON_EXTRAPOLATE,
+    known_keys,
     require_read,
     warn_of_extrapolation,
     warn_of_model,
@@ -121,7 +122,7 @@ def survival(
     array([1., 1.])
     """
     request = _request(ds, model, dose_rate, on_extrapolate)
-    sets = sets_by_type(ds, parameters, overrides, extra=request.model.keys)
+    sets = sets_by_type(ds, parameters, overrides, extra=known_keys())
     require_read(request.model, overrides)
     cells = cell_arrays(ds, needs_quality=request.model.needs_quality)
     course = Course.of(ds, dose_rate)

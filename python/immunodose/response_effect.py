@@ -29,7 +29,7 @@ from immunodose.response_protraction import (
     dose_components,
     dose_courses,
 )
-from immunodose.response_quality import AlphaSource, domain_table
+from immunodose.response_quality import AlphaSource
 from immunodose.source_time import TimeCourses
 from immunodose.typing import EMISSIONS, FloatArray
 
@@ -148,9 +148,8 @@ class _Block:
     ) -> FloatArray:
         if not self.model.needs_quality or not alpha_Gy.any():
             return np.zeros(alpha_Gy.size)
-        table = domain_table(item, self.model.name)
         limit = item.value("validity_let_max")
-        share = self._alphas(named, rows).share_above(table, limit, alpha_Gy.size)
+        share = self._alphas(named, rows).share_above(limit, alpha_Gy.size)
         return np.where(alpha_Gy > 0.0, share, 0.0)
 
     def _alphas(self, named: Mapping[str, Any], rows: Any) -> AlphaSource:

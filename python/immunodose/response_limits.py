@@ -38,6 +38,11 @@ def keys_read(model: SurvivalModel) -> frozenset[str]:
     return model.keys | _ALWAYS | OXYGEN_KEYS
 
 
+def known_keys() -> frozenset[str]:
+    """Return the keys that any survival model reads."""
+    return frozenset().union(*(survival_model(name).keys for name in survival_models()))
+
+
 def require_read(model: SurvivalModel, overrides: Mapping[str, float]) -> None:
     """Raise InputError for an override that only other survival models read."""
     for key in overrides:

@@ -122,5 +122,8 @@ def mean_log(log_values: FloatArray, weight: FloatArray) -> FloatArray:
     """
     top = log_values.max(axis=0)
     finite = np.where(np.isfinite(top), top, 0.0)
+    total = np.zeros(top.size)
+    for share, row in zip(weight, log_values, strict=True):  # one order for any number of cells
+        total += share * np.exp(row - finite)
     with np.errstate(divide="ignore"):  # none survive
-        return np.asarray(finite + np.log(weight @ np.exp(log_values - finite)))
+        return np.asarray(finite + np.log(total))

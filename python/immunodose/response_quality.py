@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _LOWEST_KEV = 1.0
 _HIGHEST_KEV = 12000.0
 _N_ENERGIES = 200
+_N_SHARE = 4000  # 3 keV apart: the energy at a LET is good to that
 MICRODOSIMETRIC = ("mkm", "smk")
 
 
@@ -42,12 +43,6 @@ class DomainTable:
     def columns(self) -> FloatArray:
         """Return domain, saturated and nucleus specific energy (3, energy)."""
         return np.stack([self.domain_Gy, self.saturated_Gy, self.nucleus_Gy])
-
-    def at_energy(self, energy_keV: FloatArray) -> FloatArray:
-        """Return the three columns at energies within the table."""
-        x = np.log(energy_keV)
-        grid = np.log(self.energy_keV)
-        return np.stack([np.interp(x, grid, column) for column in self.columns()])
 
     def at_let(self, let_keV_per_um: FloatArray) -> FloatArray:
         """Return the three columns of fast alphas, above the peak of the stopping power."""
@@ -79,13 +74,13 @@ class DomainTable:
         at_lines = np.stack([np.interp(energy_keV, self.energy_keV, row) for row in integral])
         return np.asarray((at_lines @ weight) / (energy_keV @ weight))
 
-    def share_above(self, let_keV_per_um: float, energy_keV: FloatArray, weight: FloatArray) -> Any:
-        """Return the share of the energy that slowing alphas lose above a LET."""
-        steps = np.diff(self.energy_keV)
-        middle_let = 0.5 * (self.let_keV_per_um[1:] + self.let_keV_per_um[:-1])
-        above = np.cumsum(np.where(middle_let > let_keV_per_um, steps, 0.0))
-        at_lines = np.interp(energy_keV, self.energy_keV[1:], above)
-        return (at_lines @ weight) / (energy_keV @ weight)
+
+def energy_share_above(let_keV_per_um: float, energy_keV: FloatArray, weight: FloatArray) -> float:
+    """Return the share of the energy that slowing alphas lose above a LET."""
+    grid = np.linspace(_LOWEST_KEV, _HIGHEST_KEV, _N_SHARE)
+    above = _core.physics.alpha_let_keV_per_um(grid, 1.0) > let_keV_per_um
+    below_keV = np.concatenate([[0.0], np.cumsum(above[1:] * np.diff(grid))])
+    return float(np.interp(energy_keV, grid, below_keV) @ weight / (energy_keV @ weight))
 
 
 @functools.lru_cache(maxsize=32)
@@ -169,16 +164,20 @@ class AlphaSource:
             return result
         by_row = np.stack([table.slowing_mean(*spectrum) for spectrum in self.spectra], axis=1)
         assert self.share is not None
-        result[:, hit] = by_row @ self.share[hit].T
+        for k in range(len(self.spectra)):  # one order for any number of cells
+            result[:, hit] += by_row[:, k, None] * self.share[hit, k]
         return result
 
-    def share_above(self, table: DomainTable, limit_keV_per_um: float, n_cells: int) -> FloatArray:
+    def share_above(self, limit_keV_per_um: float, n_cells: int) -> FloatArray:
         """Return the share of the alpha energy given off above a LET, (cell,)."""
         if self.let_keV_per_um is not None:
             return np.asarray(self.let_keV_per_um > limit_keV_per_um, dtype=np.float64)
-        by_row = np.array([table.share_above(limit_keV_per_um, *one) for one in self.spectra])
+        by_row = np.array([energy_share_above(limit_keV_per_um, *one) for one in self.spectra])
         assert self.share is not None
-        return np.broadcast_to(self.share @ by_row, (n_cells,))
+        total = np.zeros(n_cells)
+        for k, value in enumerate(by_row):
+            total += value * self.share[:, k]
+        return total
 
 
 def alpha_lines(table: xr.Dataset) -> tuple[FloatArray, FloatArray]:
@@ -266,7 +265,7 @@ def radiation_quality(
         table = domain_table(item, model)
         domain, saturated, nucleus = table.slowing_mean(energy, weight)
         if item.defines("validity_let_max"):
-            share = table.share_above(item.value("validity_let_max"), energy, weight)
+            share = energy_share_above(item.value("validity_let_max"), energy, weight)
             variables["energy_share_above_let"] = ((), share)
     else:
         dims = ("energy",)
