@@ -88,7 +88,7 @@ class Course:
             factor = np.asarray(block["factor"], dtype=np.float64)[rows]
             return check_values("lea_catcheside_factor", factor, high=1.0)
         if self.courses is None:
-            return np.ones(rows.size)
+            return np.ones(block["dose"][rows].shape[0])
         dose = np.ascontiguousarray(block["course_dose"][rows], dtype=np.float64)
         return DoseCourses(self.courses, dose).factor(slice(None), Repair.of(item), n)
 
@@ -122,6 +122,10 @@ class _Block:
         named["dose"] = np.ascontiguousarray(named["dose"], dtype=np.float64)
         _check_block(named, self.cells.emissions)
         result = np.zeros((named["dose"].shape[0], len(_COLUMNS) + 2))
+        if len(self.sets) == 1:
+            rows: Any = slice(None)
+            result[rows] = self._of_one_type(named, rows, next(iter(self.sets.values())))
+            return result
         for code, item in enumerate(self.sets.values()):
             rows = np.flatnonzero(named["cell_type"] == code)
             if rows.size:
@@ -179,7 +183,7 @@ class _Block:
             result = run(named["radiosensitivity"][rows].astype(np.float64))
         elif item.defines(SPREAD_KEY) and item.value(SPREAD_KEY) > 0.0:
             node, weight = spread_nodes(item.value(SPREAD_KEY))
-            results = [run(np.full(rows.size, value)) for value in node]
+            results = [run(np.full(dose["beta"].size, value)) for value in node]
             result = ModelResult(
                 mean_log(np.stack([one.log_survival for one in results]), weight),
                 results[0].nodes,
@@ -199,20 +203,19 @@ class _Block:
         factor: Any,
     ) -> SurvivalInputs:
         oxygen = named["oxygen"][rows].astype(np.float64) if "oxygen" in named else None
-        moment = np.asarray(named["moment"])[rows] if "moment" in named else None
         if self.model.needs_quality:
             alphas = self._alphas(named, rows)
             return SurvivalInputs(
-                dose, moment, item, self.n_threads, factor, alphas, oxygen, sensitivity
+                dose, None, item, self.n_threads, factor, alphas, oxygen, sensitivity
             )
         dosed = tuple(any(dose[name].any() for name in group) for group in (LOW_LET, HIGH_LET))
         low, high = class_modifiers(item, sensitivity, oxygen, (dosed[0], dosed[1]))
         scaled: dict[str, FloatArray] = {
             name: dose[name] * (low if name in LOW_LET else high) for name in EMISSIONS
         }
-        if moment is not None:
-            power = np.broadcast_to(high, rows.shape)[:, None] ** np.arange(N_MOMENTS)
-            moment = np.ascontiguousarray(moment * power, dtype=np.float64)
+        moment = None
+        if "moment" in named and (self.model.needs_moments or self.model.registered):
+            moment = _scaled_moments(named["moment"][rows], high)
         return SurvivalInputs(scaled, moment, item, self.n_threads, factor)
 
 
@@ -231,9 +234,9 @@ def effects_of_cells(
     import xarray as xr
 
     _check_treatment_time(treatment_time_d, sets)
-    present, position = np.unique(types, return_inverse=True)
-    order = list(sets)
-    code = np.array([order.index(name) for name in present], dtype=np.int64)[position]
+    code = np.zeros(types.size, dtype=np.int64)
+    for i, name in enumerate(list(sets)[1:], start=1):
+        code[types == name] = i
     arrays = {**cells.arrays, **course.arrays(), "cell_type": xr.Variable(("cell",), code)}
     nodes = np.zeros(4, dtype=np.int64)
     block = _Block(
@@ -267,6 +270,14 @@ def _effects(found: xr.Variable, nodes: Any, *, lazy: bool) -> CellEffects:
     return CellEffects(
         columns, nodes, n_outside, float(share[beyond].mean()) if n_outside[1] else 0.0
     )
+
+
+def _scaled_moments(moment: Any, factor: FloatArray | float) -> FloatArray:
+    """Return the moments of z times a factor, one for all cells or one per cell."""
+    if isinstance(factor, float) and factor == 1.0:
+        return np.ascontiguousarray(moment, dtype=np.float64)
+    power = np.reshape(np.asarray(factor), (-1, 1)) ** np.arange(N_MOMENTS)
+    return np.ascontiguousarray(moment * power, dtype=np.float64)
 
 
 def _by_class(dose: FloatArray, labels: tuple[str, ...]) -> dict[str, FloatArray]:

@@ -235,7 +235,9 @@ def sets_by_type(
 
     `extra` are further keys that may be overridden: those of a user's survival model.
     """
-    present = list(dict.fromkeys(cell_types(ds).tolist()))
+    present = [TUMOR]
+    if "cell_type" in ds:
+        present = list(dict.fromkeys(cell_types(ds).tolist()))
     if isinstance(parameters, Mapping) and not hasattr(parameters, "data_vars"):
         if overrides:
             raise InputError(
