@@ -23,8 +23,10 @@ from immunodose.physics import (
     require_physics,
     warn_of_electrons,
 )
+from immunodose.population_columns import dose_places
 from immunodose.population_inputs import (
     DTYPES,
+    SPLIT_DIMS,
     check_choice,
     check_names,
     check_split,
@@ -346,15 +348,25 @@ def _dose_of_components(
     full = (axes.get("nuclide", 1), len(setting.targets), axes.get("emission", 1))
     shape = (int(cells.sizes["cell"]), *full, axes.get("origin", 1), n_components)
     dose = np.zeros(shape)
+    lengths = dict(zip((*SPLIT_DIMS, "component"), shape[1:], strict=True))
+    places = dose_places(lengths, tuple(lengths))
+    own_targets = [setting.targets.index(name) for name in setting.scored]
     reports = []
     first = 0
     for part in parts:
         kernels = _kernels_of(part)
         split = _splits_kernels(part, setting)
-        sums, _, report = sum_over_cells(
+        row = places[part.decays.row if "nuclide" in axes else 0, own_targets]
+        columns = [
+            row[:, EMISSIONS.index(emission) if "emission" in axes else 0, :, first + member]
+            for member, emission, _ in (kernels if split else kernels[:1])
+        ]
+        report = sum_over_cells(
             cells,
             part.decays.agent,
             [kernel for _, _, kernel in kernels],
+            dose=dose,
+            places=np.stack(columns, axis=1),
             shapes=setting.shapes,
             targets=setting.scored,
             membrane_um=setting.membrane_um,
@@ -367,12 +379,6 @@ def _dose_of_components(
         )
         labels = [emission for _, emission, _ in kernels]
         reports.append((part.decays.name, labels, report))
-        row = part.decays.row if "nuclide" in axes else 0
-        for k, (member, emission, _) in enumerate(kernels if split else kernels[:1]):
-            column = EMISSIONS.index(emission) if "emission" in axes else 0
-            for t, name in enumerate(setting.scored):
-                place = setting.targets.index(name)
-                dose[:, row, place, column, :, first + member] += sums[:, t, k]
         first += len(part.models)
     for t, name in enumerate(setting.targets):
         if name not in setting.scored:

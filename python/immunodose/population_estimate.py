@@ -188,6 +188,10 @@ def _population(cells: xr.Dataset, agents: Sequence[Agent], options: DoseOptions
         n_compartments=max((sum(flags) for flags in used), default=0),
         n_threads=options.n_threads,
         has_offsets="nucleus_offset_x" in cells,
+        has_copied_activity=not all(
+            np.may_share_memory(agent.activity, cells["time_integrated_activity"].values)
+            for agent in agents
+        ),
     )
 
 

@@ -83,7 +83,11 @@ def _activity(cells: xr.Dataset) -> FloatArray:
             "the cells have no time_integrated_activity. Call immunodose.label(cells, ...) first."
         )
     variable = cells["time_integrated_activity"].transpose("nuclide", "cell", "source")
-    values = variable.sel(source=list(SOURCES)).values.astype(np.float64)
+    if tuple(variable["source"].values.tolist()) != SOURCES:
+        variable = variable.sel(source=list(SOURCES))
+    values = np.ascontiguousarray(variable.values, dtype=np.float64)  # a view where it can be
+    if values.min(initial=0.0) >= 0.0 and values.max(initial=0.0) < np.inf:  # NaN is neither
+        return values
     bad = ~np.isfinite(values) | (values < 0.0)
     if bad.any():
         nuclide, cell, source = (int(i[0]) for i in np.nonzero(bad))
@@ -92,7 +96,7 @@ def _activity(cells: xr.Dataset) -> FloatArray:
             f"= {values[nuclide, cell, source]} (allowed: finite, >= 0 Bq s); "
             f"{int(bad.sum())} values are bad."
         )
-    return np.ascontiguousarray(values)
+    return values
 
 
 def _retention(cells: xr.Dataset, label: str) -> dict[str, float] | None:

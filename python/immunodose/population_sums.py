@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +16,10 @@ from immunodose.errors import InputError, ValidityWarning
 from immunodose.mesh import MeshConvolver
 from immunodose.population_inputs import Agent
 from immunodose.population_shapes import CellShapes
-from immunodose.typing import TARGETS, FloatArray
+from immunodose.typing import TARGETS, FloatArray, IntArray
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import xarray as xr
 
 # In the order of the core's enum.
@@ -28,6 +29,9 @@ DEFAULT_RTOL = 1e-3
 _LEAST_RTOL = 2e-5
 _LARGEST_RTOL = 0.01
 _REPORTED = ("reach_um", "mesh_spacing_um", "expected_error", "measured_error", "n_pairs")
+
+# Alpha hits of a cell: traversals and the moments 0 to 5 of the specific energy per decay.
+N_HIT_COLUMNS = 7
 
 # Tables of doses over distance that were made before, of all calls of this process: about 1 MB for
 # a few cell shapes, 20 MB for 12 shapes and all targets. Emptied when it would grow beyond this.
@@ -43,6 +47,9 @@ def sum_over_cells(
     row: Agent,
     kernels: Sequence[RadialKernel],
     *,
+    dose: npt.NDArray[Any],
+    places: IntArray,
+    hits: FloatArray | None = None,
     shapes: CellShapes,
     targets: Sequence[str],
     membrane_um: float,
@@ -53,14 +60,26 @@ def sum_over_cells(
     rtol: float,
     n_threads: int,
     sorted_cells: _core.geometry.SortedCells | None = None,
-) -> tuple[FloatArray, FloatArray, list[dict[str, Any]]]:
-    """Return what the decays of a row give to every cell, with one kernel per kind of decay.
+    report: Callable[[float], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Add what the decays of a row give to every cell, with one kernel per kind of decay.
+
+    Parameters
+    ----------
+    dose
+        (cell, ...) [Gy], C-contiguous float64 or float32, added to.
+    places
+        (target, kernel, origin): the column of `dose`; length 1 where kernels and origins are not
+        split.
+    hits
+        (cell, 7) alpha hits, added to; needed with a chain.
+    report
+        Called with the share that is done, ascending.
 
     Returns
     -------
-    tuple
-        Dose (cell, target, kernel, origin) [Gy], where kernels and origins that are not split have
-        length 1; alpha hits (cell, 7), empty without a chain; and a report per sweep.
+    list
+        What was done, per sweep over the cells.
     """
     return _core.transport.population_dose(
         x_um=cells["x"].values.astype(np.float64, copy=False),
@@ -83,6 +102,10 @@ def sum_over_cells(
         convolver=MeshConvolver(n_threads),
         sorted_cells=sorted_cells,
         table_cache=TABLE_CACHE,
+        dose_Gy=dose,
+        column=places,
+        hits=np.empty((0, N_HIT_COLUMNS)) if hits is None else hits,
+        report=report,
         n_threads=n_threads,
     )
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "immunodose/core/error.hpp"
+#include "immunodose/core/progress.hpp"
 
 namespace immunodose {
 namespace {
@@ -68,12 +69,16 @@ void run_blocks(std::int64_t n_blocks, int n_threads,
     while (!state.finished.wait_for(lock, poll_interval, [&] { return state.running == 0; })) {
       if (interrupted || !stop) continue;
       lock.unlock();  // the poll may take the interpreter lock; workers must not wait for it
+      const std::int64_t taken = std::min(state.next_block.load(), n_blocks) - n_workers;
+      set_loop_progress(static_cast<double>(std::max<std::int64_t>(taken, 0)) /
+                        static_cast<double>(n_blocks));
       interrupted = stop();
       lock.lock();
       if (interrupted) state.cancelled = true;
     }
   }
   for (auto& thread : threads) thread.join();
+  set_loop_progress(1.0);
   if (interrupted) throw Interrupted();
   if (state.error) std::rethrow_exception(state.error);
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 
+#include "immunodose/core/progress.hpp"
 #include "immunodose/geometry/grid_index.hpp"
 #include "immunodose/transport/far_kernel.hpp"
 #include "immunodose/transport/population_cross.hpp"
@@ -44,12 +45,16 @@ class MeshSum {
 
   // Returns the error measured at some cells.
   double make_far_fields() {
+    const ProgressSpan first_half(0.0, 0.5);
     double measured_error = 0.0;
     far_sums_ = far_fields(measured_error);
+    whole_ = {};  // no longer needed: room for the near pairs
+    apart_ = {};
     return measured_error;
   }
 
   std::int64_t add_near_pairs(const CrossSink& sink) const {
+    const ProgressSpan second_half(0.5, 1.0);
     const PopulationPairs near(
         tables_, channels_, plan_.cut_um,
         [&](const TablePair& pair, const std::vector<double>& edge_um2,
@@ -217,7 +222,10 @@ class MeshSum {
     const bool targets_differ =
         std::any_of(to_um2_.begin(), to_um2_.end(), [](double value) { return value != 0.0; });
     LargeVector<float> far(in_.x_um.size() * channels_.width());
+    const auto n_kernels = static_cast<double>(far_.size());
     for (std::size_t k = 0; k < far_.size(); ++k) {
+      const ProgressSpan one(static_cast<double>(k) / n_kernels,
+                             static_cast<double>(k + 1) / n_kernels);
       const auto field =
           convolver.convolve(octant(mesh.shape(), far_[k]), factor, k + 1 == far_.size());
       const auto value = mesh.gather(field);
@@ -225,6 +233,7 @@ class MeshSum {
       if (targets_differ) second = mesh.gather(mesh.laplacian(field));
       store(k, mesh.ids(), value, second, far);
       measured_error = std::max(measured_error, check(k, cells.order(), far));
+      end_of_span(tables_.stop());
     }
     return far;
   }
