@@ -424,13 +424,13 @@ def _dose_dataset(cells: xr.Dataset, result: _Result) -> xr.Dataset:
             "unhit_probability", ("cell",), np.exp(-moments[:, 0])
         )
     coords: dict[str, Any] = {
-        name: cells[name] for name in ("cell", "x", "y", "z") if name in cells
+        name: cells.variables[name] for name in ("cell", "x", "y", "z") if name in cells.variables
     }
     labels: dict[str, Sequence[str]] = {
         "target": result.targets,
         "emission": EMISSIONS,
         "origin": ORIGINS,
-        "nuclide": [str(name) for name in cells["nuclide"].values],
+        "nuclide": [str(name) for name in cells.variables["nuclide"].values],
     }
     coords.update({name: list(labels[name]) for name in result.kept})
     if result.hits is not None:
@@ -439,7 +439,7 @@ def _dose_dataset(cells: xr.Dataset, result: _Result) -> xr.Dataset:
 
 
 def _attrs(cells: xr.Dataset, models: Sequence[PhysicsModel], **stated: Any) -> dict[str, Any]:
-    names = [str(name) for name in cells["nuclide"].values]
+    names = [str(name) for name in cells.variables["nuclide"].values]
     not_scored = {
         name: {emission: keV for emission, keV in model.not_scored_keV.items() if keV > 0.0}
         for name, model in zip(names, models, strict=True)

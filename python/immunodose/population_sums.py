@@ -82,9 +82,9 @@ def sum_over_cells(
         What was done, per sweep over the cells.
     """
     return _core.transport.population_dose(
-        x_um=cells["x"].values.astype(np.float64, copy=False),
-        y_um=cells["y"].values.astype(np.float64, copy=False),
-        z_um=cells["z"].values.astype(np.float64, copy=False),
+        x_um=cells.variables["x"].values.astype(np.float64, copy=False),
+        y_um=cells.variables["y"].values.astype(np.float64, copy=False),
+        z_um=cells.variables["z"].values.astype(np.float64, copy=False),
         shape_um=shapes.shape_um,
         shape_of=shapes.shape_of,
         shape_class_um=shapes.class_um,

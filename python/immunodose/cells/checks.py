@@ -290,11 +290,12 @@ def nucleus_offset_um(cells: xr.Dataset) -> FloatArray | None:
 
 
 def _per_cell_um(cells: xr.Dataset, name: str) -> FloatArray:
-    if cells[name].dims != ("cell",):
-        raise InputError(f"{name!r} has dims {cells[name].dims} (allowed: ('cell',)).")
-    if cells[name].attrs.get("units", "um") != "um":
-        raise UnitError(f"{name!r} has units {cells[name].attrs['units']!r} (allowed: 'um').")
-    values = cells[name].values
+    variable = cells.variables[name]
+    if variable.dims != ("cell",):
+        raise InputError(f"{name!r} has dims {variable.dims} (allowed: ('cell',)).")
+    if variable.attrs.get("units", "um") != "um":
+        raise UnitError(f"{name!r} has units {variable.attrs['units']!r} (allowed: 'um').")
+    values = variable.values
     return values if values.dtype == np.float64 else as_numbers(name, values)
 
 
