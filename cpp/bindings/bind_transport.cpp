@@ -191,16 +191,16 @@ void register_transport(py::module_& transport) {
       .def_property_readonly("n_tables", &TableCache::n_tables)
       .def_property_readonly("n_bytes", &TableCache::n_bytes);
   transport.def("simd_level", [] { return std::string(simd_name(simd_level())); });
-  transport.def(
-      "population_dose", &bound_population_dose, py::arg("x_um"), py::arg("y_um"), py::arg("z_um"),
-      py::arg("shape_um"), py::arg("shape_of"), py::arg("shape_class_um"), py::arg("class_of"),
-      py::arg("time_integrated_activity"), py::arg("medium_concentration"),
-      py::arg("membrane_thickness_um"), py::arg("density_g_per_cm3"), py::arg("kernels"),
-      py::arg("targets"), py::arg("alpha_chain").none(true), py::arg("split_emission_origin"),
-      py::arg("summation"), py::arg("rtol"), py::arg("convolver").none(true),
-      py::arg("sorted_cells").none(true), py::arg("table_cache").none(true),
-      py::arg("dose_Gy").noconvert(), py::arg("column"), py::arg("hits").noconvert(),
-      py::arg("report").none(true), py::arg("n_threads"));
+  transport.def("population_dose", &bound_population_dose, py::arg("x_um"), py::arg("y_um"),
+                py::arg("z_um"), py::arg("shape_um"), py::arg("shape_of"),
+                py::arg("shape_class_um"), py::arg("class_of"), py::arg("time_integrated_activity"),
+                py::arg("medium_concentration"), py::arg("membrane_thickness_um"),
+                py::arg("density_g_per_cm3"), py::arg("kernels"), py::arg("targets"),
+                py::arg("alpha_chain").none(true), py::arg("split_emission_origin"),
+                py::arg("summation"), py::arg("rtol"), py::arg("convolver").none(true),
+                py::arg("sorted_cells").none(true), py::arg("table_cache").none(true),
+                py::arg("dose_Gy").noconvert(), py::arg("column"), py::arg("hits").noconvert(),
+                py::arg("report").none(true), py::arg("n_threads"));
 }
 
 }  // namespace immunodose::bindings

@@ -413,7 +413,9 @@ def _add_agent(
 def _dose_dataset(cells: xr.Dataset, result: _Result) -> xr.Dataset:
     import xarray as xr
 
-    variables = {"absorbed_dose": data_array("absorbed_dose", ("cell", *result.kept), result.dose_Gy)}
+    variables = {
+        "absorbed_dose": data_array("absorbed_dose", ("cell", *result.kept), result.dose_Gy)
+    }
     if result.hits is not None:
         moments = np.ascontiguousarray(result.hits[:, 1:])
         variables["hit_mean"] = data_array(

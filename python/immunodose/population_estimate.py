@@ -107,7 +107,7 @@ class Scene:
         else:
             models = []
             classes = [_emitted(agent, options.emissions) for agent in agents]
-        return Scene(_population(cells, agents, options), agents, models, classes)
+        return Scene(describe_population(cells, agents, options), agents, models, classes)
 
     def sweeps(self, options: DoseOptions, attempt: int = 0) -> list[list[Sweep]]:
         """Return the sweeps of each agent of method "kernel"."""
@@ -161,7 +161,10 @@ def _emitted(agent: Agent, wanted: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name for name in EMISSIONS if name in kinds and (wanted is None or name in wanted))
 
 
-def _population(cells: xr.Dataset, agents: Sequence[Agent], options: DoseOptions) -> Population:
+def describe_population(
+    cells: xr.Dataset, agents: Sequence[Agent], options: DoseOptions
+) -> Population:
+    """Return what memory and time depend on beside the columns of the result."""
     n_cells = cells.sizes["cell"]
     shapes = cell_shapes(cells)
     radius = cells["cell_radius"].values

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -115,14 +115,13 @@ def kernel_memory(of: Population, columns: Columns, sweeps: Sequence[Sequence[Sw
     n = of.extent.n_cells
     hits = _DOUBLE * _HIT_COLUMNS if columns.has_hits else 0
     dose = columns.output * columns.item_bytes
-    # The cells in the order of their bins, shapes and classes, activities that are no views.
-    activity = columns.n_agents * 3 * _DOUBLE if of.has_copied_activity else 0
-    shape_of = _DOUBLE if of.n_shapes == of.n_classes else 2 * _DOUBLE
-    held = n * (_SORTED + shape_of + activity) + of.n_shapes * 4 * _DOUBLE
+    held = _held_bytes(of, columns)
     output = n * (dose + (hits + _DOUBLE if hits else 0))
     # Cells while they are checked, and while their shapes are found; the result when it is done.
     moments = [
-        Memory(output, n * (_SORTED + _CHECKED + (_MANY_SHAPES if of.n_shapes > 1 else _ONE_SHAPE))),
+        Memory(
+            output, n * (_SORTED + _CHECKED + (_MANY_SHAPES if of.n_shapes > 1 else _ONE_SHAPE))
+        ),
         Memory(output, n * (dose + 2 * hits + (_DOUBLE if hits else 0))),
     ]
     for own, n_sources in zip(sweeps, of.n_sources, strict=True):
@@ -131,6 +130,26 @@ def kernel_memory(of: Population, columns: Columns, sweeps: Sequence[Sequence[Sw
                 moments.append(Memory(output, held + n * (dose + hits) + work + grids, grids))
     most = max(moments, key=lambda moment: moment.peak)
     return Memory(float(output), float(most.peak + _FIXED_BYTES), float(most.grids))
+
+
+def _held_bytes(of: Population, columns: Columns) -> float:
+    """Cells in the order of their bins, shapes and classes, activities that are no views."""
+    activity = columns.n_agents * 3 * _DOUBLE if of.has_copied_activity else 0
+    shape_of = _DOUBLE if of.n_shapes == of.n_classes else 2 * _DOUBLE
+    return of.extent.n_cells * (_SORTED + shape_of + activity) + of.n_shapes * 4.0 * _DOUBLE
+
+
+def sums_bytes(
+    of: Population, columns: Columns, sweeps: Sequence[tuple[Sequence[Sweep], bool]]
+) -> tuple[float, float]:
+    """Return the working bytes of sums that split emissions or not, and those of meshes in it."""
+    found = [(0.0, 0.0)]
+    for own, split in sweeps:
+        kept = (*columns.kept, "emission") if split else columns.kept
+        for sweep in own:
+            found += _sweep_bytes(of, replace(columns, kept=kept), sweep, max(of.n_sources))
+    work, grids = max(found, key=sum)
+    return _held_bytes(of, columns) + work + grids + _FIXED_BYTES, grids
 
 
 def _sweep_bytes(

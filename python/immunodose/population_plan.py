@@ -10,11 +10,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from immunodose.emission_kernels import RadialKernel
-from immunodose.typing import Emission, FloatArray
+from immunodose.typing import FloatArray
 
 # Constants of population_channels.cpp and particle_mesh.cpp, with the reasons given there.
 _MOST_DIRECT_CELLS = 500
@@ -66,14 +67,14 @@ class Sweep:
 
     summation: str
     reach_um: float
-    emissions: list[Emission] = field(default_factory=list)
+    emissions: list[Any] = field(default_factory=list)  # keys of the kernels
     has_hits: bool = False
     mesh: Mesh | None = None
 
 
 def plan_sweeps(
     extent: Extent,
-    kernels: Mapping[Emission, RadialKernel],
+    kernels: Mapping[Any, RadialKernel],
     *,
     summation: str,
     rtol: float,

@@ -262,8 +262,8 @@ template <class Real>
 void check_output(const PopulationInput& input, const PopulationModel& model,
                   const PopulationOutput<Real>& output) {
   const std::size_t n = input.x_um.size();
-  const bool fits = std::all_of(
-      output.column.begin(), output.column.end(), [&](std::int64_t column) {
+  const bool fits =
+      std::all_of(output.column.begin(), output.column.end(), [&](std::int64_t column) {
         return column >= 0 && static_cast<std::size_t>(column) < output.n_columns;
       });
   if (!fits || output.column.size() != row_size(model)) {

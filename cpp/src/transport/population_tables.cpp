@@ -35,10 +35,7 @@ double extent(std::span<const double> values) {
 
 PopulationTables::PopulationTables(const PopulationInput& input, const PopulationModel& model,
                                    int n_threads, StopPoll stop)
-    : in_(input),
-      model_(model),
-      n_threads_(n_threads),
-      stop_(std::move(stop)) {
+    : in_(input), model_(model), n_threads_(n_threads), stop_(std::move(stop)) {
   if (model_.alpha_chain != nullptr) find_slowing();
   find_used_sources();
   if (in_.shape.empty()) return;
