@@ -321,28 +321,20 @@ def _by_kernel(
     density = require_density(density_g_per_cm3)
     shapes = cell_shapes(cells)
     result = _Result.of(cells, rows, kept, dtype, membrane_um)
-    sums: list[_AgentSums] = []
-    for number, row in enumerate(rows):
-        report = percent_reported(progress, number, len(rows), row.label)
-        sums.append(
-            _add_agent(
-                cells,
-                row,
-                result,
-                number,
-                shapes=shapes,
-                sorted_cells=sorted_cells,
-                physics=model_name,
-                membrane_um=membrane_um,
-                density=density,
-                summation=summation,
-                rtol=rtol,
-                n_threads=threads,
-                report=report,
-            )
-        )
-        if report is not None:
-            report(1.0)
+    sums = _add_agents(
+        cells,
+        rows,
+        result,
+        progress,
+        shapes=shapes,
+        sorted_cells=sorted_cells,
+        physics=model_name,
+        membrane_um=membrane_um,
+        density=density,
+        summation=summation,
+        rtol=rtol,
+        n_threads=threads,
+    )
     for model in {agent.model.nuclide: agent.model for agent in sums}.values():
         warn_of_electrons(model)
     warn_of_class_spread(shapes.class_spread)
@@ -364,6 +356,23 @@ def _by_kernel(
         simd=_core.transport.simd_level(),
     )
     return dataset
+
+
+def _add_agents(
+    cells: xr.Dataset,
+    rows: Sequence[Agent],
+    result: _Result,
+    progress: Progress | None,
+    **setting: Any,
+) -> list[_AgentSums]:
+    """Add dose and hits of every row to the result, and report how far that is."""
+    sums = []
+    for number, row in enumerate(rows):
+        report = percent_reported(progress, number, len(rows), row.label)
+        sums.append(_add_agent(cells, row, result, number, report=report, **setting))
+        if report is not None:
+            report(1.0)
+    return sums
 
 
 def _add_agent(
