@@ -137,7 +137,7 @@ def plan_mesh(
     ratios = [ratio for ratio, error in _MESH_ERRORS if error <= rtol][attempt:]
     best: Mesh | None = None
     best_s = np.inf
-    if not ratios or extent.n_cells == 0:
+    if not ratios or extent.n_cells < 2:
         return best, best_s
     ratio, n, radius = ratios[0], extent.n_cells, extent.largest_radius_um
     most_nodes = _NODES_PER_CELL * n + _LEAST_NODES
