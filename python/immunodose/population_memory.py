@@ -200,10 +200,9 @@ def _list_bytes(of: Population, width: int, reach_um: float, n_sources: int) -> 
     n_cells = min(n, n_sources)  # with activity, at most
     many = of.n_shapes > of.n_classes
     each = (_FLOAT if many else 0) + (_FLOAT if of.n_classes > 1 else 0)
-    source = _DOUBLE + _FLOAT * lanes + each
-    lists = n_cells * source + n * (_DOUBLE + each)
-    if lanes == 1 and of.n_classes == 1:
-        lists += n * _CHUNK_SUMS * _FLOAT
+    lists = n_cells * (_DOUBLE + _FLOAT * lanes + each) + n * (_DOUBLE + each)
+    if of.n_shapes == 1:  # pairs count both ways
+        lists += n * max(_CHUNK_SUMS, width) * _FLOAT
     volume = float(np.prod([max(edge, 1.0) for edge in extent.box_um]))
     # Bins of the cells are too wide for a short reach: a grid of its own (population_tables.cpp).
     sorted_edge = min(
@@ -216,7 +215,7 @@ def _list_bytes(of: Population, width: int, reach_um: float, n_sources: int) -> 
         grid = n * (_SORTED + _FLOAT) + bins * 4 * _DOUBLE
     around = reach_um + min(sorted_edge, widest)
     near = min(float(n_cells), extent.neighbors_within(around) * n_cells / max(n, 1))
-    buffers = of.n_threads * near * (7 + lanes) * _FLOAT
+    buffers = of.n_threads * near * (8 + lanes + width) * _FLOAT
     shortest = 1.6 * extent.smallest_radius_um
     longest = float(np.hypot(min(reach_um, extent.diameter_um), 2.0 * extent.largest_radius_um))
     return lists + grid + buffers + _table_bytes(of, columns, shortest, longest)

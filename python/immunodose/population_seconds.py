@@ -157,8 +157,7 @@ def _sweep_seconds(
     # Bins hold pairs beyond the reach as well.
     pairs = n * share * max(distances.within(1.25 * reach), 1.0)
     per_pair = _PER_PAIR + _PER_PAIR_AND_COLUMN * width
-    columns = width * max(1, population.n_compartments)
-    if columns == 1 and population.n_shapes == 1 and share > 0.5:
+    if population.n_shapes == 1 and share > 0.5:
         per_pair *= _BOTH_WAYS
     if sweep.summation == "direct":
         per_pair = _PER_DIRECT_PAIR
