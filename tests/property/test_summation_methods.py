@@ -67,7 +67,7 @@ def rms_error(found: np.ndarray, exact: np.ndarray) -> float:
     return float((error[mean > 0.0] / mean[mean > 0.0]).max(initial=0.0))
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     n_shapes=st.integers(1, 3),

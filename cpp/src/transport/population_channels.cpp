@@ -98,7 +98,8 @@ MeshPlan plan_mesh(const PopulationTables& tables, double reach_um, std::size_t 
   best.cost_s = std::numeric_limits<double>::infinity();
   auto found = std::find_if(mesh_errors.begin(), mesh_errors.end(),
                             [&](const MeshError& e) { return e.error <= tables.model().rtol; });
-  if (static_cast<std::size_t>(mesh_errors.end() - found) <= attempt || in.x_um.size() < 2) return {};
+  if (static_cast<std::size_t>(mesh_errors.end() - found) <= attempt || in.x_um.size() < 2)
+    return {};
   found += static_cast<std::ptrdiff_t>(attempt);
   // Fewer nodes than this per cell, so that memory stays that of the cells.
   const double most_nodes = 64.0 * n + 1e6;
