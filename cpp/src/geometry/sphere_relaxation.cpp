@@ -29,6 +29,9 @@ constexpr float push_share = 0.5F;
 constexpr double first_kept = 0.7;
 constexpr double last_kept = 0.955;
 constexpr double rounds_to_keep = 15.0;
+// Soft spheres even out fast, but in the end their balance can keep a pair too close.
+constexpr double softness_kept = 0.98;  // of what it is above 1, per round
+constexpr double least_softness = 1.001;
 constexpr double longest_move = 0.2;  // of the mean diameter, in a round
 
 constexpr double first_skin = 0.35;  // of the mean diameter
@@ -86,6 +89,7 @@ bool SphereRelaxation::run(double softness, std::int64_t max_rounds) {
     const double cooling = std::exp(-static_cast<double>(round) / rounds_to_keep);
     const double kept = last_kept - (last_kept - first_kept) * cooling;
     if (accelerate(static_cast<float>(softness), static_cast<float>(kept)) == 0) return true;
+    softness = std::max(least_softness, 1.0 + softness_kept * (softness - 1.0));
     ++since_lists;
     if (move()) continue;
     if (since_lists < short_life) skin_ = std::min(1.25 * skin_, most_skin * mean_);
