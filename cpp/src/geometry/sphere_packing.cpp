@@ -224,10 +224,9 @@ void SpherePacking::move_at_random(std::int64_t i, Tally& tally) {
 bool SpherePacking::push_apart(double softness, std::int64_t max_rounds) {
   index_.reset();
   lists_ = {};
-  SphereRelaxation relaxation(
-      {space_, std::exchange(centers_, {}), std::exchange(radius_, {}), scale_, outer_um_,
-       n_threads_},
-      stop_);
+  SphereRelaxation relaxation({space_, std::exchange(centers_, {}), std::exchange(radius_, {}),
+                               scale_, outer_um_, n_threads_},
+                              stop_);
   const bool is_done = relaxation.run(softness, max_rounds);
   centers_ = relaxation.release_centers();
   radius_ = relaxation.release_radii();

@@ -18,7 +18,7 @@ constexpr std::int64_t block_size = 1024;    // spheres whose neighbors share on
 constexpr std::int64_t serial_below = 4096;  // spheres; starting threads would take longer
 constexpr double half_grid = 1073741823.0;   // 2^30 - 1: differences fit 32 bits
 constexpr std::int32_t far_away = 1073741823;
-constexpr double wall_units = 4.0;            // beyond the rounding of coordinates
+constexpr double wall_units = 4.0;             // beyond the rounding of coordinates
 constexpr float contact_rounding = 1.000002F;  // of distances in single precision
 
 // Of the way that ends an overlap, each of the two takes this share in a round. With the
@@ -120,8 +120,7 @@ void SphereRelaxation::choose_bins() {
 // Bin along one axis of a coordinate that is moved by `shift`.
 std::size_t SphereRelaxation::bin_of(std::int64_t coordinate, double shift) const {
   const double place = (static_cast<double>(coordinate) + half_grid + shift) / edge_;
-  return static_cast<std::size_t>(
-      std::clamp(place, 0.0, static_cast<double>(bins_along_ - 1)));
+  return static_cast<std::size_t>(std::clamp(place, 0.0, static_cast<double>(bins_along_ - 1)));
 }
 
 // Threads count and place spheres in any order; the order inside a bin is then that of before.
@@ -173,8 +172,7 @@ void SphereRelaxation::sort() {
 }
 
 void SphereRelaxation::place(std::size_t rank, std::size_t from, std::vector<GridBall>& balls,
-                             std::vector<Velocity>& velocities,
-                             std::vector<double>& radii) const {
+                             std::vector<Velocity>& velocities, std::vector<double>& radii) const {
   balls[rank] = balls_[from];
   velocities[rank] = velocity_[from];
   if (!radii.empty()) radii[rank] = radius_[from];
@@ -287,8 +285,8 @@ bool SphereRelaxation::move_one(std::size_t i, double skin2) {
   velocity_[i] = {static_cast<float>(moved.x), static_cast<float>(moved.y),
                   static_cast<float>(moved.z)};
   const GridBall& was = balls_at_lists_[i];
-  const Vec3 away = to - Vec3{static_cast<double>(was.x), static_cast<double>(was.y),
-                              static_cast<double>(was.z)};
+  const Vec3 away =
+      to - Vec3{static_cast<double>(was.x), static_cast<double>(was.y), static_cast<double>(was.z)};
   return dot(away, away) <= skin2;
 }
 

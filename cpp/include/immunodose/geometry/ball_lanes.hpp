@@ -43,10 +43,8 @@ struct BallLanes {
   }
   // Bit k is set where ball k is closer than `factor` times contact and `beyond`.
   unsigned closer(float factor, float beyond) const {
-    const __m128 reach =
-        _mm_add_ps(_mm_mul_ps(contact, _mm_set1_ps(factor)), _mm_set1_ps(beyond));
-    return static_cast<unsigned>(
-        _mm_movemask_ps(_mm_cmplt_ps(squared, _mm_mul_ps(reach, reach))));
+    const __m128 reach = _mm_add_ps(_mm_mul_ps(contact, _mm_set1_ps(factor)), _mm_set1_ps(beyond));
+    return static_cast<unsigned>(_mm_movemask_ps(_mm_cmplt_ps(squared, _mm_mul_ps(reach, reach))));
   }
 };
 
@@ -56,8 +54,8 @@ class PushSum {
   void add(const BallLanes& lanes, float softness) {
     const __m128 distance = _mm_sqrt_ps(_mm_max_ps(lanes.squared, _mm_set1_ps(1.0F)));
     const __m128 soft = _mm_mul_ps(lanes.contact, _mm_set1_ps(softness));
-    const __m128 weight = _mm_max_ps(_mm_sub_ps(_mm_div_ps(soft, distance), _mm_set1_ps(1.0F)),
-                                     _mm_setzero_ps());
+    const __m128 weight =
+        _mm_max_ps(_mm_sub_ps(_mm_div_ps(soft, distance), _mm_set1_ps(1.0F)), _mm_setzero_ps());
     x_ = _mm_add_ps(x_, _mm_mul_ps(weight, lanes.x));
     y_ = _mm_add_ps(y_, _mm_mul_ps(weight, lanes.y));
     z_ = _mm_add_ps(z_, _mm_mul_ps(weight, lanes.z));

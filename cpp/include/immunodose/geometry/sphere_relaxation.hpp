@@ -68,7 +68,7 @@ class SphereRelaxation {
   double reach_factor_ = 1.0;
   int n_threads_;
   const StopPoll& stop_;
-  std::vector<GridBall> balls_;    // and n_lanes far away
+  std::vector<GridBall> balls_;  // and n_lanes far away
   std::vector<GridBall> balls_at_lists_;
   std::vector<Velocity> velocity_;  // units per round
   std::int64_t bins_along_ = 1;     // x and y, and z in space
