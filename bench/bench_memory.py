@@ -2,7 +2,7 @@
 """Peak memory of population doses beside their estimate; one JSON line per case, each in a process.
 
 Linux only: the peak is that of /proc/self/status, from the call on, after a small call that loads
-libraries and tables.
+libraries and tables. Working bytes are the peak less result and meshes (both as estimated).
 """
 
 from __future__ import annotations
@@ -12,21 +12,24 @@ import json
 import os
 import subprocess
 import sys
+import time
 import warnings
 from typing import Any
 
-from scaling import scene
+from scaling import PROBLEMS, scene
 
 import immunodose as imd
 
-CASES: tuple[dict[str, Any], ...] = (
-    {"split": ()},
-    {"split": ("target",)},
-    {"split": ("target", "emission", "origin")},
-    {"split": ("target", "emission", "origin"), "dtype": "float32"},
-    {"method": "monte_carlo", "n_histories": 640, "split": (), "hits": False},
-    {"method": "monte_carlo", "n_histories": 640},
-)
+ALL = ("target", "emission", "origin")
+CASES: dict[str, dict[str, Any]] = {
+    "one": {"split": ()},
+    "targets": {"split": ("target",)},
+    "all": {"split": ALL},
+    "all32": {"split": ALL, "dtype": "float32"},
+    "mc": {"method": "monte_carlo", "n_histories": 640, "split": (), "hits": False},
+    "mc_all": {"method": "monte_carlo", "n_histories": 640},
+    "rate": {"time_h": [0.0, 24.0, 72.0], "effective_half_life_h": 60.0},
+}
 # Freed memory goes back at once, so that the peak is what was held together.
 RETURNED = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 
@@ -37,52 +40,68 @@ def status_MB(name: str) -> float:
         return next(int(line.split()[1]) * 1024e-6 for line in file if line.startswith(name))
 
 
-def measure(n_side: int, nuclide: str, options: dict[str, Any]) -> dict[str, Any]:
+def measure(problem: str, n_cells: int, hard: bool, case: str, n_threads: int) -> dict[str, Any]:
     """Run one case in this process."""
+    options = {"merge": False, "n_threads": n_threads, **CASES[case]}
+    dose = imd.absorbed_dose_rate if "time_h" in options else imd.absorbed_dose
     at_start = status_MB("VmRSS:")
     warnings.simplefilter("ignore")
-    imd.absorbed_dose(scene(10, nuclide, hard=True), **options)
+    dose(scene(problem, 1000, hard=hard), **options)
     libraries = status_MB("VmHWM:") - at_start
-    cells = scene(n_side, nuclide, hard=True)
+    cells = scene(problem, n_cells, hard=hard)
+    needs = imd.estimate(cells, **options)
     before = status_MB("VmRSS:")
     with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
         file.write("5")  # the peak starts at what is held now
-    imd.absorbed_dose(cells, **options)
+    cpu = time.process_time()
+    dose(cells, **options)
+    cpu = time.process_time() - cpu
     peak = status_MB("VmHWM:")
-    needs = imd.estimate(cells, **options)
     fixed = needs["memory: libraries and tables (MB)"] + needs["memory: input (MB)"]
+    output, meshes = needs["memory: output (MB)"], needs["memory: meshes (MB)"]
+    n = cells.sizes["cell"]
     return {
-        "nuclide": nuclide,
-        "n_cells": n_side**3,
-        **options,
+        "problem": problem,
+        "hard": hard,
+        "n_cells": n,
+        "case": case,
         "libraries_MB": round(libraries, 1),
         "call_MB": round(peak - before, 1),
         "estimated_call_MB": round(needs["memory (MB)"] - fixed, 1),
         "all_MB": round(peak - at_start, 1),
         "estimated_all_MB": round(needs["memory (MB)"], 1),
-        "meshes_MB": round(needs["memory: meshes (MB)"], 1),
-        "seconds_estimated": round(needs["time (s)"], 2),
+        "output_MB": round(output, 1),
+        "meshes_MB": round(meshes, 1),
+        "working_bytes_per_cell": round((peak - before - output - meshes) * 1e6 / n),
+        "cpu_s": round(cpu, 3),
+        "cpu_s_estimated": round(needs["time (s)"] * n_threads, 3),
     }
 
 
 def main() -> None:
     """Print one JSON line per case."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sides", type=int, nargs="+", default=[22, 46, 67])
-    parser.add_argument("--nuclides", nargs="+", default=["Lu-177", "At-211"])
-    parser.add_argument("--case", help=argparse.SUPPRESS)
+    parser.add_argument("--cells", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--problems", nargs="+", default=["i", "ii"], choices=list(PROBLEMS))
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--no-hard", action="store_true", help="leave out the hard case")
+    parser.add_argument("--here", action="store_true", help="one case, in this very process")
     given = parser.parse_args()
-    if given.case:
-        options = json.loads(given.case)
-        options.update({"split": tuple(options["split"])} if "split" in options else {})
-        print(json.dumps(measure(given.sides[0], given.nuclides[0], options)), flush=True)
+    if given.here:
+        found = measure(
+            given.problems[0], given.cells[0], not given.no_hard, given.cases[0], given.threads
+        )
+        print(json.dumps(found), flush=True)
         return
-    for n_side in given.sides:
-        for nuclide in given.nuclides:
-            for options in CASES:
-                command = [sys.executable, __file__, "--sides", str(n_side)]
-                command += ["--nuclides", nuclide, "--case", json.dumps(options)]
-                subprocess.run(command, check=True, env={**os.environ, **RETURNED})
+    for n_cells in given.cells:
+        for problem in given.problems:
+            for case in given.cases:
+                for easy in ["--no-hard"] if given.no_hard else ["--no-hard", ""]:
+                    command = [sys.executable, __file__, "--here", "--cells", str(n_cells)]
+                    command += ["--problems", problem, "--cases", case]
+                    command += ["--threads", str(given.threads), *filter(None, [easy])]
+                    subprocess.run(command, check=True, env={**os.environ, **RETURNED})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import xarray as xr
 from bench.scaling import CELL_RADIUS_UM, NUCLEUS_RADIUS_UM, scene
@@ -102,3 +103,32 @@ def test_labels_of_1e5_cells(benchmark: Any, roof_s: float) -> None:
     benchmark.pedantic(call, rounds=5)
     least_s = benchmark.stats.stats.min
     benchmark.extra_info["cell_over_roof"] = least_s / (cells.sizes["cell"] * roof_s)
+
+
+@pytest.mark.parametrize("model", ["lq", "hits", "mkm", "smk"])
+def test_survival_of_1e6_cells(benchmark: Any, roof_s: float, model: str) -> None:
+    n = 1_000_000
+    draw = np.random.default_rng(1)
+    decays = draw.exponential(2.0, n)  # that hit, 0.2 Gy each
+    dose = np.stack([0.2 * decays, draw.random(n)], axis=1)
+    cells = xr.Dataset(
+        {
+            "absorbed_dose": (("cell", "emission"), dose),
+            "hit_decay_moment": (("cell", "moment"), decays[:, None] * 0.2 ** np.arange(6)),
+            "let_dose_mean": (("cell", "emission"), draw.uniform(70.0, 200.0, (n, 2))),
+            "activity_rate_constant": (("nuclide",), [1e-5]),
+        },
+        coords={"emission": ["alpha", "beta"]},
+    )
+
+    def call() -> xr.Dataset:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return imd.survival(cells, parameters="hsg", model=model, merge=False, n_threads=1)
+
+    call()
+    benchmark.pedantic(call, rounds=3)
+    least_s = benchmark.stats.stats.min
+    benchmark.extra_info.update(
+        ns_per_cell=1e9 * least_s / n, cell_over_roof=least_s / (n * roof_s)
+    )

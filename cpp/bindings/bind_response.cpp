@@ -2,14 +2,67 @@
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
+#include "immunodose/response/mean_dose_survival.hpp"
 #include "immunodose/response/survival.hpp"
+#include "immunodose/response/track_segment.hpp"
 
 namespace immunodose::bindings {
 
 void register_dose_in_time(py::module_& response);
 
+namespace {
+
+void register_mean_dose(py::module_& response) {
+  response.def(
+      "mean_dose_log_survival",
+      [](const DoubleArray& linear, const DoubleArray& root, const DoubleArray& protraction,
+         const DoubleArray& event_share, int n_threads) {
+        const auto linear_view = view(linear);
+        const auto root_view = view(root);
+        const auto protraction_view = view(protraction);
+        const auto share_view = view(event_share);
+        std::vector<double> result;
+        {
+          const py::gil_scoped_release release;
+          result = mean_dose_log_survival(linear_view, root_view, protraction_view, share_view,
+                                          n_threads, python_stop_poll());
+        }
+        return adopt(std::move(result));
+      },
+      py::arg("linear"), py::arg("root"), py::arg("protraction"), py::arg("event_share"),
+      py::arg("n_threads"));
+  response.def(
+      "segment_specific_energy",
+      [](double energy_keV, double let_keV_per_um, double radius_um, double distance_um) {
+        return segment_specific_energy_Gy(alpha_track_segment(energy_keV, let_keV_per_um),
+                                          radius_um, distance_um);
+      },
+      py::arg("energy_keV"), py::arg("let_keV_per_um"), py::arg("radius_um"),
+      py::arg("distance_um"));
+  response.def(
+      "region_specific_energies",
+      [](const DoubleArray& energy_keV, const DoubleArray& let_keV_per_um, double radius_um,
+         double saturation_Gy, int n_threads) {
+        const auto energy_view = view(energy_keV);
+        const auto let_view = view(let_keV_per_um);
+        RegionSpecificEnergies result;
+        {
+          const py::gil_scoped_release release;
+          result = region_specific_energies(energy_view, let_view, radius_um, saturation_Gy,
+                                            n_threads, python_stop_poll());
+        }
+        return py::make_tuple(adopt(std::move(result.dose_mean_Gy)),
+                              adopt(std::move(result.saturated_dose_mean_Gy)));
+      },
+      py::arg("energy_keV"), py::arg("let_keV_per_um"), py::arg("radius_um"),
+      py::arg("saturation_Gy"), py::arg("n_threads"));
+}
+
+}  // namespace
+
 void register_response(py::module_& response) {
   register_dose_in_time(response);
+  register_mean_dose(response);
   response.def(
       "quadrature_from_moments",
       [](const DoubleArray& moments) {

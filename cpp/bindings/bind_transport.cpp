@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
+#include "immunodose/core/progress.hpp"
 #include "immunodose/core/simd.hpp"
 #include "immunodose/transport/hit_table.hpp"
 #include "immunodose/transport/population_dose.hpp"
@@ -80,7 +81,43 @@ py::list make_report(const std::vector<SummationReport>& reports) {
   return list;
 }
 
-py::tuple bound_population_dose(
+// Asks for signals, and hands on how much is done when it is more than the last time. What the
+// callback raises ends the call, as a signal does.
+StopPoll reporting_poll(const py::object& report) {
+  if (report.is_none()) return python_stop_poll();
+  return [report, reported = std::make_shared<double>(0.0)] {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) return true;
+    const double done = progress();
+    if (done <= *reported) return false;
+    *reported = done;
+    try {
+      report(done);
+    } catch (py::error_already_set& error) {
+      error.restore();
+      return true;
+    }
+    return false;
+  };
+}
+
+template <class Real>
+std::vector<SummationReport> add_doses(const PopulationInput& input, const PopulationModel& model,
+                                       py::array_t<Real>& dose_Gy, const Int64Array& column,
+                                       py::array_t<double>& hits, int n_threads,
+                                       const StopPoll& stop) {
+  const auto places = view(column);
+  const PopulationOutput<Real> output{
+      {dose_Gy.mutable_data(), static_cast<std::size_t>(dose_Gy.size())},
+      static_cast<std::size_t>(dose_Gy.size()) / std::max<std::size_t>(1, input.x_um.size()),
+      places,
+      {hits.mutable_data(), static_cast<std::size_t>(hits.size())}};
+  const py::gil_scoped_release release;
+  return add_population_dose(input, model, output, n_threads, stop);
+}
+
+// Adds to `dose_Gy` (cell, ...) and `hits` (cell, 7), which are C-contiguous.
+py::list bound_population_dose(
     const DoubleArray& x_um, const DoubleArray& y_um, const DoubleArray& z_um,
     const DoubleArray& shape_um, const Int64Array& shape_of, const DoubleArray& shape_class_um,
     const Int64Array& class_of, const DoubleArray& time_integrated_activity,
@@ -89,7 +126,8 @@ py::tuple bound_population_dose(
     const std::vector<std::int64_t>& targets, const AlphaChain* alpha_chain,
     std::array<bool, 2> split_emission_origin, std::int64_t summation, double rtol,
     const py::object& convolver, const GridIndex* sorted_cells, TableCache* table_cache,
-    const DoubleArray& nucleus_offset_um, std::array<double, 3> box_um, int n_threads) {
+    const DoubleArray& nucleus_offset_um, std::array<double, 3> box_um, py::array& dose_Gy,
+    const Int64Array& column, py::array_t<double>& hits, const py::object& report, int n_threads) {
   const auto shapes = make_shapes(shape_um, "shape_um");
   const auto classes = make_shapes(shape_class_um, "shape_class_um");
   const PopulationInput input{view(x_um),
@@ -118,20 +156,19 @@ py::tuple bound_population_dose(
   model.cache = table_cache;
   PythonConvolver transforms(convolver);
   if (!convolver.is_none()) model.convolver = &transforms;
-  PopulationResult result;
-  {
-    const py::gil_scoped_release release;
-    result = population_dose(input, model, n_threads, python_stop_poll());
+  if ((dose_Gy.flags() & py::array::c_style) == 0 || (hits.flags() & py::array::c_style) == 0) {
+    throw InputError("doses and hits must be C-contiguous");
   }
-  const auto n_cells = static_cast<py::ssize_t>(x_um.size());
-  const auto n_kernels = static_cast<py::ssize_t>(model.split_emission ? kernels.size() : 1);
-  const py::ssize_t n_origins = model.split_origin ? 2 : 1;
-  const auto n_targets = static_cast<py::ssize_t>(targets.size());
-  const auto n_hit_rows = alpha_chain == nullptr ? py::ssize_t{0} : n_cells;
-  return py::make_tuple(
-      adopt(std::move(result.dose_Gy), {n_cells, n_targets, n_kernels, n_origins}),
-      adopt(std::move(result.hits), {n_hit_rows, static_cast<py::ssize_t>(n_hit_columns)}),
-      make_report(result.report));
+  const StopPoll stop = reporting_poll(report);
+  if (py::isinstance<py::array_t<float>>(dose_Gy)) {
+    auto dose = py::reinterpret_borrow<py::array_t<float>>(dose_Gy);
+    return make_report(add_doses(input, model, dose, column, hits, n_threads, stop));
+  }
+  if (!py::isinstance<py::array_t<double>>(dose_Gy)) {
+    throw InputError("doses must be float64 or float32");
+  }
+  auto dose = py::reinterpret_borrow<py::array_t<double>>(dose_Gy);
+  return make_report(add_doses(input, model, dose, column, hits, n_threads, stop));
 }
 
 py::array_t<double> bound_s_values(const DoubleArray& edge_um, const DoubleArray& energy_keV,
@@ -173,7 +210,9 @@ void register_transport(py::module_& transport) {
                 py::arg("alpha_chain").none(true), py::arg("split_emission_origin"),
                 py::arg("summation"), py::arg("rtol"), py::arg("convolver").none(true),
                 py::arg("sorted_cells").none(true), py::arg("table_cache").none(true),
-                py::arg("nucleus_offset_um"), py::arg("box_um"), py::arg("n_threads"));
+                py::arg("nucleus_offset_um"), py::arg("box_um"), py::arg("dose_Gy").noconvert(),
+                py::arg("column"), py::arg("hits").noconvert(), py::arg("report").none(true),
+                py::arg("n_threads"));
 }
 
 }  // namespace immunodose::bindings

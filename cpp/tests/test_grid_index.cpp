@@ -120,4 +120,30 @@ TEST_CASE("a small sphere inside a large one overlaps by the sum of radii minus 
   CHECK(report.depth_um == doctest::Approx(28.0));
 }
 
+TEST_CASE("overlaps of random spheres, alike and of many sizes, are those of a double loop") {
+  Stream stream(4, Stage::packing_start, 2);
+  for (const double least_um : {0.3, 2.0, 3.0}) {
+    constexpr std::size_t n = 600;
+    constexpr double largest_um = 3.0;
+    std::vector<double> x, y, z, radius;
+    for (std::size_t i = 0; i < n; ++i) {
+      for (auto* axis : {&x, &y, &z}) axis->push_back(60.0 * stream.uniform());
+      radius.push_back(least_um + (largest_um - least_um) * stream.uniform());
+    }
+    std::int64_t n_pairs = 0;
+    double depth_um = 0.0;
+    for (std::size_t i = 0; i < n; ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        const double apart = std::hypot(x[i] - x[j], y[i] - y[j], z[i] - z[j]);
+        if (apart >= radius[i] + radius[j]) continue;
+        ++n_pairs;
+        depth_um = std::max(depth_um, radius[i] + radius[j] - apart);
+      }
+    }
+    const OverlapReport report = find_overlaps(x, y, z, radius, 1e-9, 2);
+    CHECK(report.n_pairs == n_pairs);
+    CHECK(report.depth_um == doctest::Approx(depth_um).epsilon(1e-12));
+  }
+}
+
 TEST_CASE("no cells, no overlaps") { CHECK(find_overlaps({}, {}, {}, {}, 1e-9, 1).n_pairs == 0); }

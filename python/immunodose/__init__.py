@@ -27,6 +27,9 @@ _PUBLIC: dict[str, str] = {
     "absorbed_dose_rate": "immunodose.dose_rate",
     "lea_catcheside": "immunodose.response_protraction",
     "survival": "immunodose.response",
+    "survival_models": "immunodose.response_registry",
+    "register_survival_model": "immunodose.response_registry",
+    "radiation_quality": "immunodose.response_quality",
     "dsb_yields": "immunodose.dna_damage",
     "dsb_yield_per_gray": "immunodose.dna_damage",
     "mhc1_expression": "immunodose.immune",
@@ -64,6 +67,9 @@ if TYPE_CHECKING:
     from immunodose.population import absorbed_dose as absorbed_dose
     from immunodose.response import survival as survival
     from immunodose.response_protraction import lea_catcheside as lea_catcheside
+    from immunodose.response_quality import radiation_quality as radiation_quality
+    from immunodose.response_registry import register_survival_model as register_survival_model
+    from immunodose.response_registry import survival_models as survival_models
     from immunodose.scenario import Scenario as Scenario
     from immunodose.scenario import estimate as estimate
     from immunodose.scenario import run as run

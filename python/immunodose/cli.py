@@ -38,8 +38,10 @@ def _add_run_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     _add_threads(run)
     check = commands.add_parser("check", help="resolve a scenario: values, units, sources; no run")
     check.add_argument("scenario", metavar="SCENARIO.toml")
-    estimate = commands.add_parser("estimate", help="cells, memory and time of a scenario; no run")
-    estimate.add_argument("scenario", metavar="SCENARIO.toml")
+    estimate = commands.add_parser("estimate", help="cells, memory and time of a run; no run")
+    estimate.add_argument(
+        "scenario", metavar="FILE", help="a scenario (.toml), or labeled cells (.nc)"
+    )
     commands.add_parser("init", help="print a commented scenario: immunodose init > run.toml")
     commands.add_parser("scenarios", help="list the built-in scenarios")
 

@@ -80,11 +80,13 @@ def check_command(options: Namespace) -> None:
 
 
 def estimate_command(options: Namespace) -> None:
-    """Print what a run will need."""
+    """Print what a run, or the dose of labeled cells in a file, will need."""
+    from immunodose.io import load
     from immunodose.scenario import Scenario, estimate
     from immunodose.tables import text_table
 
-    needs = estimate(Scenario.from_toml(options.scenario))
+    cells = str(options.scenario).endswith(".nc")
+    needs = estimate(load(options.scenario) if cells else Scenario.from_toml(options.scenario))
     print(text_table([["quantity", "value"], *([key, f"{v:,.3g}"] for key, v in needs.items())]))
 
 

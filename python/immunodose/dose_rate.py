@@ -13,9 +13,9 @@ import numpy as np
 from immunodose import _core
 from immunodose.cells import check
 from immunodose.data.nuclides import named_emissions
+from immunodose.dose_rate_memory import RateSize, require_rate_memory
 from immunodose.dose_rate_sources import HalfLife, TimedDecays, timed_decays
 from immunodose.errors import InputError
-from immunodose.memory import require_memory
 from immunodose.physics import (
     PhysicsModel,
     physics_model,
@@ -24,8 +24,10 @@ from immunodose.physics import (
     warn_of_electrons,
 )
 from immunodose.population_box import Box, BoxLike, box_attr, require_inside
+from immunodose.population_columns import dose_places
 from immunodose.population_inputs import (
     DTYPES,
+    SPLIT_DIMS,
     check_choice,
     check_names,
     check_split,
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import xarray as xr
 
-_MB_PER_BYTE = 1e-6
+_SUMMING = ("summation", "rtol", "periodic_box_um")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +150,10 @@ def absorbed_dose_rate(
     ------
     InputError
         For times that are negative, not finite or not ascending, rows without a time course,
-        unlabeled cells, unknown names, nuclei out of the center.
+        unlabeled cells, unknown names.
     ResourceError
-        If the result would not fit into memory, or for more threads than allowed.
+        For more memory than there is (by `immunodose.estimate`; the message lists the options that
+        fit), or for more threads than allowed.
 
     Notes
     -----
@@ -181,29 +184,12 @@ def absorbed_dose_rate(
     >>> g["lea_catcheside_factor"].sel(target="nucleus").values.round(4)
     array([0.0333, 0.0333])
     """
-    check_choice("dtype", dtype, DTYPES)
-    check_choice("summation", summation, SUMMATIONS)
+    setting, parts, size = prepared_rate(cells, locals())
+    require_rate_memory(size)
     times = _times_s(time_h)
-    check(cells)
-    kept = check_split(split)
-    model_name = require_physics(physics)
-    setting = _Setting(
-        physics=model_name,
-        density=require_density(density_g_per_cm3),
-        membrane_um=effective_membrane_um(model_name, membrane_thickness_nm),
-        shapes=cell_shapes(cells),
-        targets=_targets(targets, kept),
-        kept=kept,
-        n_threads=resolve_threads(n_threads),
-        **summation_options("kernel", summation, rtol, periodic_box_um),
-    )
-    require_inside(cells, setting.box_um)
-    decays = timed_decays(cells, effective_half_life_h)
-    parts = [_part(one, setting) for one in decays]
     courses = courses_of_chains(
         [(part.decays.chain, part.decays.course, tuple(part.models)) for part in parts]
     )
-    _require_memory(cells, setting, parts, times.size, np.dtype(dtype).itemsize)
     dose, reports = _dose_of_components(cells, parts, setting)
     # Eq. R1, in Gy per h
     density = courses.density_per_s(times) * SECONDS_PER_HOUR
@@ -214,11 +200,46 @@ def absorbed_dose_rate(
         n_threads=setting.n_threads,
     )
     values = rate.reshape(*dose.shape[:-1], times.size)
-    result = _dataset(cells, setting, parts, (values, dose.astype(dtype)), time_h)
+    component = dose.astype(dtype, copy=False)
+    result = _dataset(cells, setting, parts, (values, component), time_h)
     if effective_half_life_h is not None:
+        decays = [part.decays for part in parts]
         result = result.assign(_stored(cells, decays).data_vars)
     result.attrs = _attrs(setting, reports, courses)
     return with_result(cells, result) if merge else result
+
+
+def prepared_rate(
+    cells: xr.Dataset, arguments: Mapping[str, Any]
+) -> tuple[_Setting, list[_Part], RateSize]:
+    """Check the arguments of `absorbed_dose_rate`; return what is summed, and its size."""
+    check_choice("dtype", arguments["dtype"], DTYPES)
+    check_choice("summation", arguments["summation"], SUMMATIONS)
+    times = _times_s(arguments["time_h"])
+    check(cells)
+    kept = check_split(arguments["split"])
+    model_name = require_physics(arguments["physics"])
+    setting = _Setting(
+        physics=model_name,
+        density=require_density(arguments["density_g_per_cm3"]),
+        membrane_um=effective_membrane_um(model_name, arguments["membrane_thickness_nm"]),
+        shapes=cell_shapes(cells),
+        targets=_targets(arguments["targets"], kept),
+        kept=kept,
+        n_threads=resolve_threads(arguments["n_threads"]),
+        **summation_options("kernel", *(arguments[name] for name in _SUMMING)),
+    )
+    require_inside(cells, setting.box_um)
+    parts = [_part(one, setting) for one in timed_decays(cells, arguments["effective_half_life_h"])]
+    size = RateSize(
+        n_cells=int(cells.sizes["cell"]),
+        lengths=_axes(setting, int(cells.sizes["nuclide"])),
+        n_targets=len(setting.targets),
+        n_components=sum(len(part.models) for part in parts),
+        n_times=times.size,
+        item_bytes=np.dtype(arguments["dtype"]).itemsize,
+    )
+    return setting, parts, size
 
 
 def _times_s(time_h: FloatLike) -> FloatArray:
@@ -321,23 +342,6 @@ def _axes(setting: _Setting, n_rows: int) -> dict[str, int]:
     return {name: sizes[name] for name in sizes if name in setting.kept}
 
 
-def _require_memory(
-    cells: xr.Dataset, setting: _Setting, parts: Sequence[_Part], n_times: int, item_bytes: int
-) -> None:
-    n_cells = int(cells.sizes["cell"])
-    n_components = sum(len(part.models) for part in parts)
-    n_origins = len(ORIGINS) if "origin" in setting.kept else 1
-    columns = int(np.prod(list(_axes(setting, int(cells.sizes["nuclide"])).values()), dtype=int))
-    kernels = max(len(_kernels_of(part)) if _splits_kernels(part, setting) else 1 for part in parts)
-    raw = 8 * len(setting.targets) * kernels * n_origins
-    per_cell = raw + columns * ((8 + item_bytes) * n_components + item_bytes * n_times)
-    require_memory(
-        n_cells * per_cell * _MB_PER_BYTE,
-        what=f"the dose rate of {n_cells} cells, {columns} values each, at {n_times} times",
-        remedy="Give fewer times or targets, a smaller split, or dtype='float32'.",
-    )
-
-
 def _dose_of_components(
     cells: xr.Dataset, parts: Sequence[_Part], setting: _Setting
 ) -> tuple[FloatArray, list[Any]]:
@@ -349,15 +353,25 @@ def _dose_of_components(
     full = (axes.get("nuclide", 1), len(setting.targets), axes.get("emission", 1))
     shape = (int(cells.sizes["cell"]), *full, axes.get("origin", 1), n_components)
     dose = np.zeros(shape)
+    lengths = dict(zip((*SPLIT_DIMS, "component"), shape[1:], strict=True))
+    places = dose_places(lengths, tuple(lengths))
+    own_targets = [setting.targets.index(name) for name in setting.scored]
     reports = []
     first = 0
     for part in parts:
         kernels = _kernels_of(part)
         split = _splits_kernels(part, setting)
-        sums, _, report = sum_over_cells(
+        row = places[part.decays.row if "nuclide" in axes else 0, own_targets]
+        columns = [
+            row[:, EMISSIONS.index(emission) if "emission" in axes else 0, :, first + member]
+            for member, emission, _ in (kernels if split else kernels[:1])
+        ]
+        report = sum_over_cells(
             cells,
             part.decays.agent,
             [kernel for _, _, kernel in kernels],
+            dose=dose,
+            places=np.stack(columns, axis=1),
             shapes=setting.shapes,
             targets=setting.scored,
             membrane_um=setting.membrane_um,
@@ -371,12 +385,6 @@ def _dose_of_components(
         )
         labels = [emission for _, emission, _ in kernels]
         reports.append((part.decays.name, labels, report))
-        row = part.decays.row if "nuclide" in axes else 0
-        for k, (member, emission, _) in enumerate(kernels if split else kernels[:1]):
-            column = EMISSIONS.index(emission) if "emission" in axes else 0
-            for t, name in enumerate(setting.scored):
-                place = setting.targets.index(name)
-                dose[:, row, place, column, :, first + member] += sums[:, t, k]
         first += len(part.models)
     for t, name in enumerate(setting.targets):
         if name not in setting.scored:

@@ -52,16 +52,16 @@ class MeshConvolver:
             shape = [1, 1, 1]
             shape[axis] = -1
             kernel *= np.asarray(values, dtype=np.float32).reshape(shape)
-        # Twice along x: for the real and the imaginary part.
-        kernel = np.repeat(kernel[_even(self._n[0])], 2, axis=2)
-        rows = _even(self._n[1])
+        # Twice along x: for the real and the imaginary part. The rest of the mesh block by block.
+        kernel = np.repeat(kernel, 2, axis=2)
+        planes, rows = _even(self._n[0])[:, np.newaxis], _even(self._n[1])
         back = self._lines if last else np.empty_like(self._lines)
 
         def along_z(first: int) -> None:
             block = slice(first, first + _ROWS_PER_BLOCK)
             product = scipy.fft.fft(self._lines[:, block], n=self._n[0], axis=0)
             as_real = product.view(np.float32)
-            as_real *= kernel[:, rows[block]]
+            as_real *= kernel[planes, rows[block]]
             field = scipy.fft.ifft(product, axis=0, overwrite_x=True)
             back[:, block] = field[: self._shape[0]]
 

@@ -18,6 +18,7 @@ from immunodose.data.nuclides import (
     progeny_warning,
 )
 from immunodose.emission_kernels import (
+    EmissionKernel,
     KernelMaker,
     RadialKernel,
     mird_kernel,
@@ -157,6 +158,14 @@ def _named_model(
     return _model(table, physics, density_g_per_cm3)
 
 
+@functools.lru_cache(maxsize=128)
+def _emission_kernel(
+    physics: Physics, emission: Emission, energy_keV: bytes, yields: bytes, density: float
+) -> EmissionKernel:
+    """Return the kernel of some lines: spectra that come again need no new one."""
+    return _MAKERS[physics](emission, np.frombuffer(energy_keV), np.frombuffer(yields), density)
+
+
 def _model(table: xr.Dataset, physics: Physics, density_g_per_cm3: float) -> PhysicsModel:
     classes = table["emission"].values.astype(str)
     energy = table["energy"].values.astype(np.float64)
@@ -172,7 +181,9 @@ def _model(table: xr.Dataset, physics: Physics, density_g_per_cm3: float) -> Phy
         not_scored[emission] = escaped[emission] = 0.0
         if emitted[emission] == 0.0:
             continue
-        made = _MAKERS[physics](emission, energy[own], yields[own], density_g_per_cm3)
+        made = _emission_kernel(
+            physics, emission, energy[own].tobytes(), yields[own].tobytes(), density_g_per_cm3
+        )
         if made.kernel is None:
             not_scored[emission] = emitted[emission]
         else:

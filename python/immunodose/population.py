@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +23,14 @@ from immunodose.physics import (
     warn_of_electrons,
 )
 from immunodose.population_box import Box, BoxLike, box_attr, require_inside
+from immunodose.population_columns import dose_places
 from immunodose.population_estimate import DoseOptions, require_dose_memory
 from immunodose.population_inputs import Agent, agents_of, with_result
 from immunodose.population_options import MonteCarloOptions
 from immunodose.population_shapes import CellShapes, cell_shapes, warn_of_class_spread
 from immunodose.population_sums import (
     DEFAULT_RTOL,
+    N_HIT_COLUMNS,
     class_spread,
     sum_over_cells,
     summation_attr,
@@ -39,30 +40,85 @@ from immunodose.population_sums import (
 from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike
 from immunodose.schema import data_array
-from immunodose.threads import reported, resolve_threads
+from immunodose.threads import percent_reported, resolve_threads
 from immunodose.transport import effective_membrane_um
 from immunodose.typing import (
     EMISSIONS,
     ORIGINS,
     TARGETS,
     FloatArray,
+    IntArray,
     Physics,
     Progress,
 )
 from immunodose.units import NM_PER_UM
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import xarray as xr
 
-N_MOMENTS = 6
+N_MOMENTS = N_HIT_COLUMNS - 1
 
 
 @dataclass(frozen=True, slots=True)
-class _AgentDose:
-    dose_Gy: FloatArray  # (cell, target, emission, origin)
-    hits: FloatArray | None  # (cell, 1 + moments)
+class _AgentSums:
     model: PhysicsModel
     report: list[dict[str, Any]]  # what was done, per sweep
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """Doses and hits of all agents, which the core adds to: no copy stands beside them."""
+
+    kept: tuple[str, ...]
+    targets: Sequence[str]
+    scored: Sequence[str]  # targets that have a mass
+    places: IntArray  # columns: (nuclide, target, emission, origin)
+    dose_Gy: npt.NDArray[Any]  # (cell, dims kept)
+    chains: Sequence[_core.transport.AlphaChain | None]  # of the agents whose hits are scored
+    hits: FloatArray | None  # (cell, hits and moments)
+
+    @staticmethod
+    def of(
+        cells: xr.Dataset,
+        rows: Sequence[Agent],
+        kept: tuple[str, ...],
+        dtype: str,
+        membrane_um: float,
+    ) -> _Result:
+        targets = TARGETS if "target" in kept else ("nucleus",)
+        lengths = {
+            "nuclide": len(rows),
+            "target": len(targets),
+            "emission": len(EMISSIONS),
+            "origin": len(ORIGINS),
+        }
+        places = dose_places(lengths, kept)
+        n_cells = cells.sizes["cell"]
+        dose = np.zeros((n_cells, *(lengths[name] for name in kept)), dtype=dtype)
+        massless = [t for t, name in enumerate(targets) if name == "membrane" and not membrane_um]
+        for t in massless:
+            dose.reshape(n_cells, -1)[:, np.unique(places[:, t])] = np.nan
+        chains = [
+            alpha_chain(row.nuclide, retention=row.retention) if "emission" in kept else None
+            for row in rows
+        ]
+        has_hits = any(chain is not None for chain in chains)
+        return _Result(
+            kept=kept,
+            targets=targets,
+            scored=[name for t, name in enumerate(targets) if t not in massless],
+            places=places,
+            dose_Gy=dose,
+            chains=chains,
+            hits=np.zeros((n_cells, N_HIT_COLUMNS)) if has_hits else None,
+        )
+
+    def places_of(self, row: int, emissions: Sequence[int]) -> IntArray:
+        """Return the columns of an agent's (target, kernel, origin); length 1 where summed."""
+        own = self.places[row, [self.targets.index(name) for name in self.scored]]
+        own = own[:, emissions] if "emission" in self.kept else own[:, :1]
+        return np.ascontiguousarray(own if "origin" in self.kept else own[:, :, :1])
 
 
 def absorbed_dose(
@@ -126,14 +182,15 @@ def absorbed_dose(
     density_g_per_cm3
         Density of the water, 0.2 to 3.
     dtype
-        "float64" or "float32" for the dose.
+        "float64" or "float32" for the dose, in which its parts are added up.
     n_threads
         Threads; None takes the CPUs that this process may use. The result is the same bit for
         bit.
     merge
         Whether the variables of `cells` are kept in the result.
     progress
-        Called with done, total and a text after each nuclide. Ctrl-C stops the call meanwhile.
+        Called with done, total and a text: several times per nuclide, in hundredths, with the
+        nuclide; "monte_carlo" after each nuclide. Ctrl-C, or what it raises, stops the call.
     realization
         True transports the actual decays, a Poisson number in each compartment of each cell;
         False estimates the mean from `n_histories`.
@@ -272,35 +329,33 @@ def _by_kernel(
     membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
     density = require_density(density_g_per_cm3)
     shapes = cell_shapes(cells)
-    targets = TARGETS if "target" in kept else ("nucleus",)
-    agents = [
-        _agent_dose(
-            cells,
-            row,
-            shapes=shapes,
-            sorted_cells=sorted_cells,
-            targets=targets,
-            physics=model_name,
-            membrane_um=membrane_um,
-            density=density,
-            kept=kept,
-            summation=summation,
-            rtol=rtol,
-            box_um=box_um,
-            n_threads=threads,
-        )
-        for row in reported(rows, progress, "nuclides")
-    ]
-    for model in {agent.model.nuclide: agent.model for agent in agents}.values():
+    result = _Result.of(cells, rows, kept, dtype, membrane_um)
+    sums = _add_agents(
+        cells,
+        rows,
+        result,
+        progress,
+        shapes=shapes,
+        sorted_cells=sorted_cells,
+        physics=model_name,
+        membrane_um=membrane_um,
+        density=density,
+        summation=summation,
+        rtol=rtol,
+        box_um=box_um,
+        n_threads=threads,
+    )
+    for model in {agent.model.nuclide: agent.model for agent in sums}.values():
         warn_of_electrons(model)
-    sweeps = [(agent.model.nuclide, list(agent.model.kernels), agent.report) for agent in agents]
+    sweeps = [(agent.model.nuclide, list(agent.model.kernels), agent.report) for agent in sums]
     spread = class_spread(shapes, sweeps)
     warn_of_class_spread(spread)
     warn_of_mesh_error(sweeps, rtol)
-    result = _dose_dataset(cells, agents, kept, targets, dtype)
-    result.attrs = _attrs(
+    del rows, shapes, sorted_cells  # room for the hits
+    dataset = _dose_dataset(cells, result)
+    dataset.attrs = _attrs(
         cells,
-        agents,
+        [agent.model for agent in sums],
         physics=model_name,
         method="kernel",
         membrane_thickness_nm=membrane_um * NM_PER_UM,
@@ -311,126 +366,104 @@ def _by_kernel(
         summation=summation_attr(sweeps),
         simd=_core.transport.simd_level(),
     )
-    return result
+    return dataset
 
 
-def _agent_dose(
+def _add_agents(
+    cells: xr.Dataset,
+    rows: Sequence[Agent],
+    result: _Result,
+    progress: Progress | None,
+    **setting: Any,
+) -> list[_AgentSums]:
+    """Add dose and hits of every row to the result, and report how far that is."""
+    sums = []
+    for number, row in enumerate(rows):
+        report = percent_reported(progress, number, len(rows), row.label)
+        sums.append(_add_agent(cells, row, result, number, report=report, **setting))
+        if report is not None:
+            report(1.0)
+    return sums
+
+
+def _add_agent(
     cells: xr.Dataset,
     row: Agent,
+    result: _Result,
+    number: int,
     *,
     shapes: CellShapes,
     sorted_cells: _core.geometry.SortedCells,
-    targets: Sequence[str],
     physics: Physics,
     membrane_um: float,
     density: float,
-    kept: tuple[str, ...],
     summation: str,
     rtol: float,
     box_um: Box,
     n_threads: int,
-) -> _AgentDose:
-    """Dose and hits of one row of `time_integrated_activity`."""
+    report: Callable[[float], None] | None,
+) -> _AgentSums:
+    """Add dose and hits of one row of `time_integrated_activity` to the result."""
     model = physics_model(
         row.nuclide, physics=physics, retention=row.retention, density_g_per_cm3=density
     )
-    scored = [name for name in targets if not (name == "membrane" and membrane_um == 0.0)]
-    dose, hits, report = sum_over_cells(
+    chain = result.chains[number]
+    split = ("emission" in result.kept, "origin" in result.kept)
+    done = sum_over_cells(
         cells,
         row,
         list(model.kernels.values()),
+        dose=result.dose_Gy,
+        places=result.places_of(number, [EMISSIONS.index(name) for name in model.kernels]),
+        hits=None if chain is None else result.hits,
         shapes=shapes,
-        targets=scored,
+        targets=result.scored,
         membrane_um=membrane_um,
         density=density,
-        alpha_chain=alpha_chain(row.nuclide, retention=row.retention)
-        if "emission" in kept
-        else None,
-        split_emission_origin=("emission" in kept, "origin" in kept),
+        alpha_chain=chain,
+        split_emission_origin=split,
         summation=summation,
         rtol=rtol,
         sorted_cells=sorted_cells,
         box_um=box_um,
         n_threads=n_threads,
+        report=report,
     )
-    return _AgentDose(
-        _all_labels(dose, model, scored, targets, kept), hits if hits.size else None, model, report
-    )
+    return _AgentSums(model, done)
 
 
-def _all_labels(
-    dose: FloatArray,
-    model: PhysicsModel,
-    scored: Sequence[str],
-    targets: Sequence[str],
-    kept: tuple[str, ...],
-) -> FloatArray:
-    """Doses with a place for emissions without a kernel and targets without a mass."""
-    columns = [EMISSIONS.index(name) for name in model.kernels]
-    if "emission" in kept:
-        if columns == list(range(len(EMISSIONS))) and len(scored) == len(targets):
-            return dose
-    elif len(scored) == len(targets):
-        return dose
-    n_emissions = len(EMISSIONS) if "emission" in kept else 1
-    full = np.zeros((dose.shape[0], len(targets), n_emissions, dose.shape[3]))
-    for t, name in enumerate(targets):
-        if name not in scored:
-            full[:, t] = np.nan
-        elif "emission" in kept:
-            full[:, t, columns] = dose[:, scored.index(name)]
-        else:
-            full[:, t] = dose[:, scored.index(name)]
-    return full
-
-
-def _dose_dataset(
-    cells: xr.Dataset,
-    agents: Sequence[_AgentDose],
-    kept: tuple[str, ...],
-    targets: Sequence[str],
-    dtype: str,
-) -> xr.Dataset:
+def _dose_dataset(cells: xr.Dataset, result: _Result) -> xr.Dataset:
     import xarray as xr
 
-    axes = ("nuclide", "cell", "target", "emission", "origin")
-    if "nuclide" in kept:
-        doses = np.stack([agent.dose_Gy for agent in agents])
-    else:
-        doses = functools.reduce(np.add, [agent.dose_Gy for agent in agents])[np.newaxis]
-    gone = tuple(i for i, name in enumerate(axes) if name not in ("cell", *kept))
-    total = xr.DataArray(doses.squeeze(gone), dims=[n for n in axes if n in ("cell", *kept)])
-    values = np.ascontiguousarray(total.transpose("cell", *kept).values, dtype=dtype)
-    variables = {"absorbed_dose": data_array("absorbed_dose", ("cell", *kept), values)}
-    hits = [agent.hits for agent in agents if agent.hits is not None]
-    if hits:
-        all_hits = np.sum(hits, axis=0)
-        moments = np.ascontiguousarray(all_hits[:, 1:])
+    variables = {
+        "absorbed_dose": data_array("absorbed_dose", ("cell", *result.kept), result.dose_Gy)
+    }
+    if result.hits is not None:
+        moments = np.ascontiguousarray(result.hits[:, 1:])
         variables["hit_mean"] = data_array(
-            "hit_mean", ("cell",), np.ascontiguousarray(all_hits[:, 0])
+            "hit_mean", ("cell",), np.ascontiguousarray(result.hits[:, 0])
         )
         variables["hit_decay_moment"] = data_array("hit_decay_moment", ("cell", "moment"), moments)
         variables["unhit_probability"] = data_array(
             "unhit_probability", ("cell",), np.exp(-moments[:, 0])
         )
     coords: dict[str, Any] = {
-        name: cells[name] for name in ("cell", "x", "y", "z") if name in cells
+        name: cells.variables[name] for name in ("cell", "x", "y", "z") if name in cells.variables
     }
     labels: dict[str, Sequence[str]] = {
-        "target": targets,
+        "target": result.targets,
         "emission": EMISSIONS,
         "origin": ORIGINS,
-        "nuclide": [str(name) for name in cells["nuclide"].values],
+        "nuclide": [str(name) for name in cells.variables["nuclide"].values],
     }
-    coords.update({name: list(labels[name]) for name in kept})
-    if hits:
+    coords.update({name: list(labels[name]) for name in result.kept})
+    if result.hits is not None:
         coords["moment"] = data_array("moment", ("moment",), np.arange(N_MOMENTS))
     return xr.Dataset(variables, coords=coords)
 
 
-def _attrs(cells: xr.Dataset, agents: Sequence[_AgentDose], **stated: Any) -> dict[str, Any]:
-    names = [str(name) for name in cells["nuclide"].values]
-    models = [agent.model for agent in agents]
+def _attrs(cells: xr.Dataset, models: Sequence[PhysicsModel], **stated: Any) -> dict[str, Any]:
+    names = [str(name) for name in cells.variables["nuclide"].values]
     not_scored = {
         name: {emission: keV for emission, keV in model.not_scored_keV.items() if keV > 0.0}
         for name, model in zip(names, models, strict=True)

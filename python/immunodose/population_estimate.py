@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from immunodose.cells import check
+from immunodose.cells.checks import nucleus_offset_um
 from immunodose.data.nuclides import emissions as emissions_of
 from immunodose.errors import ResourceError
 from immunodose.memory import available_memory_MB
@@ -111,7 +112,7 @@ class Scene:
         else:
             models = []
             classes = [_emitted(agent, options.emissions) for agent in agents]
-        return Scene(_population(cells, agents, options), agents, models, classes)
+        return Scene(describe_population(cells, agents, options), agents, models, classes)
 
     def sweeps(self, options: DoseOptions, attempt: int = 0) -> list[list[Sweep]]:
         """Return the sweeps of each agent of method "kernel"."""
@@ -121,7 +122,7 @@ class Scene:
             scored = "emission" in options.kept and alphas is not None
             found.append(
                 plan_sweeps(
-                    self.population.extent,
+                    self.population.of_sites().extent,
                     model.kernels,
                     summation=options.summation,
                     rtol=options.rtol,
@@ -165,7 +166,10 @@ def _emitted(agent: Agent, wanted: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name for name in EMISSIONS if name in kinds and (wanted is None or name in wanted))
 
 
-def _population(cells: xr.Dataset, agents: Sequence[Agent], options: DoseOptions) -> Population:
+def describe_population(
+    cells: xr.Dataset, agents: Sequence[Agent], options: DoseOptions
+) -> Population:
+    """Return what memory and time depend on beside the columns of the result."""
     n_cells = cells.sizes["cell"]
     shapes = cell_shapes(cells)
     radius = cells["cell_radius"].values
@@ -193,7 +197,19 @@ def _population(cells: xr.Dataset, agents: Sequence[Agent], options: DoseOptions
         n_compartments=max((sum(flags) for flags in used), default=0),
         n_threads=options.n_threads,
         has_offsets="nucleus_offset_x" in cells,
+        smallest_nucleus_um=_smallest_site_um(cells) if options.method == "kernel" else None,
+        has_copied_activity=not all(
+            np.may_share_memory(agent.activity, cells["time_integrated_activity"].values)
+            for agent in agents
+        ),
     )
+
+
+def _smallest_site_um(cells: xr.Dataset) -> float | None:
+    """Radius of the smallest nucleus, None if all are in the center."""
+    if nucleus_offset_um(cells) is None:
+        return None
+    return float(cells["nucleus_radius"].values.min())
 
 
 def require_dose_memory(cells: xr.Dataset, options: DoseOptions) -> None:

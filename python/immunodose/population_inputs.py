@@ -45,7 +45,7 @@ def agents_of(cells: xr.Dataset) -> list[Agent]:
             activity=activity[row],
             medium_per_um3=_medium(cells, row),
         )
-        for row, name in enumerate(str(name) for name in cells["nuclide"].values)
+        for row, name in enumerate(str(name) for name in cells.variables["nuclide"].values)
     ]
 
 
@@ -83,8 +83,13 @@ def _activity(cells: xr.Dataset) -> FloatArray:
         raise InputError(
             "the cells have no time_integrated_activity. Call immunodose.label(cells, ...) first."
         )
-    variable = cells["time_integrated_activity"].transpose("nuclide", "cell", "source")
-    values = variable.sel(source=list(SOURCES)).values.astype(np.float64)
+    variable = cells.variables["time_integrated_activity"].transpose("nuclide", "cell", "source")
+    if tuple(cells.variables["source"].values.tolist()) != SOURCES:
+        found = cells["time_integrated_activity"].sel(source=list(SOURCES))
+        variable = found.variable.transpose("nuclide", "cell", "source")
+    values = np.ascontiguousarray(variable.values, dtype=np.float64)  # a view where it can be
+    if values.min(initial=0.0) >= 0.0 and values.max(initial=0.0) < np.inf:  # NaN is neither
+        return values
     bad = ~np.isfinite(values) | (values < 0.0)
     if bad.any():
         nuclide, cell, source = (int(i[0]) for i in np.nonzero(bad))
@@ -93,7 +98,7 @@ def _activity(cells: xr.Dataset) -> FloatArray:
             f"= {values[nuclide, cell, source]} (allowed: finite, >= 0 Bq s); "
             f"{int(bad.sum())} values are bad."
         )
-    return np.ascontiguousarray(values)
+    return values
 
 
 def _retention(cells: xr.Dataset, label: str) -> dict[str, float] | None:
@@ -112,7 +117,7 @@ def _medium(cells: xr.Dataset, row: int) -> float:
     name = "medium_time_integrated_activity_concentration"
     if name not in cells:
         return 0.0
-    value = float(cells[name].values[row])
+    value = float(cells.variables[name].values[row])
     if not np.isfinite(value) or value < 0.0:
         raise InputError(f"{name}[nuclide={row}] = {value} (allowed: finite, >= 0 Bq s um-3).")
     return value

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,10 +21,18 @@ _HITS_OF_REALIZATION, _HITS_OF_MEAN = 3, 7
 _HIT_TABLES, _MEAN_TABLES = 4.5, 10.0  # with all emissions, while LET and errors are made
 _CELLS_PER_OCTAVE = 128  # of a table over squared distance, square_grid.hpp
 _DENSE_BINS_PER_POINT = 4.0  # of a grid of points, grid_index.cpp
-_POINTS_PER_BIN = 8.0  # neighbor_sum.cpp
+_POINTS_PER_BIN = 64.0  # overlap_check.cpp, population_tables.cpp
 # Stacks and heaps of threads, buffers of a fixed size: measured.
 _FIXED_BYTES = 2.5e6
-_KEPT_BY_ALLOCATOR = 0.5
+# Bytes per cell, in the order of what happens (docs/theory/population.md, section 6).
+_SORTED = 4 * _DOUBLE  # place and number, by bins: kept for the whole call
+_CHECKED = 2 * _DOUBLE  # radii by rank and their median, then they are gone
+_ONE_SHAPE, _MANY_SHAPES = 6 * _DOUBLE, 14 * _DOUBLE  # pairs of radii, sorted
+_MESH_POINT = 7 * _DOUBLE  # activity, first node, fractions, number, values read back
+_SITE = 9 * _DOUBLE  # place, activity, shape, class and the other site of a cell
+_IMAGE = 14 * _DOUBLE  # the same, and its place while images are found
+_CHUNK_SUMS = 8  # numbers per cell at most where pairs count both ways (neighbor_sum.cpp)
+_MOST_CLASSES = 12  # of sites (population_sites.cpp)
 # Tables of twelve shape classes with all columns, and a mesh of a million nodes.
 _MOST_TABLE_BYTES = 4e8
 
@@ -93,6 +101,24 @@ class Population:
     n_compartments: int  # with activity in any cell
     n_threads: int
     has_offsets: bool = False
+    has_copied_activity: bool = False  # else activities are views of the input
+    # Of nuclei off their centers, which are sites of their own; None: all are concentric.
+    smallest_nucleus_um: float | None = None
+
+    def of_sites(self) -> Population:
+        """Return the population as sums over pairs have it: two sites a cell, or cells."""
+        if self.smallest_nucleus_um is None:
+            return self
+        smallest = min(self.extent.smallest_radius_um, self.smallest_nucleus_um)
+        return replace(
+            self,
+            extent=replace(
+                self.extent, n_cells=2 * self.extent.n_cells, smallest_radius_um=smallest
+            ),
+            n_shapes=2 * self.n_shapes,
+            n_classes=min(2 * self.n_shapes, _MOST_CLASSES),
+            n_sources=[2 * n for n in self.n_sources],
+        )
 
 
 def most_bytes(n_cells: int, columns: Columns) -> float:
@@ -108,36 +134,44 @@ def kernel_memory(of: Population, columns: Columns, sweeps: Sequence[Sequence[Sw
     """Memory of method "kernel"; `sweeps` of each agent."""
     n = of.extent.n_cells
     hits = _DOUBLE * _HIT_COLUMNS if columns.has_hits else 0
-    core, full = _DOUBLE * columns.core, _DOUBLE * columns.full
-    labeled = 0 if core == full else full
-    # Activities of all agents, shapes and classes of the cells.
-    held = n * columns.n_agents * 3 * _DOUBLE + n * 2 * _DOUBLE + of.n_shapes * 4 * _DOUBLE
-    output = n * (columns.output * columns.item_bytes + (hits + _DOUBLE if hits else 0))
-    moments = [Memory(output, _last_stage(n, columns, hits, held, output))]
-    for done, (own, n_sources) in enumerate(zip(sweeps, of.n_sources, strict=True)):
-        before = held + n * done * (full + hits)
-        lists = 0.0
+    dose = columns.output * columns.item_bytes
+    held = _held_bytes(of, columns)
+    output = n * (dose + (hits + _DOUBLE if hits else 0))
+    # Cells while they are checked, and while their shapes are found; the result when it is done.
+    moments = [
+        Memory(
+            output, n * (_SORTED + _CHECKED + (_MANY_SHAPES if of.n_shapes > 1 else _ONE_SHAPE))
+        ),
+        Memory(output, n * (dose + 2 * hits + (_DOUBLE if hits else 0))),
+    ]
+    pairs = of.of_sites()
+    for own, n_sources in zip(sweeps, pairs.n_sources, strict=True):
         for sweep in own:
-            for work, grids in _sweep_bytes(of, columns, sweep, n_sources):
-                total = before + n * (core + hits) + work + grids
-                moments.append(Memory(output, total, grids))
-                lists = max(lists, work)
-        # Some of what the lists of the sweeps took stays with the allocator.
-        kept = _KEPT_BY_ALLOCATOR * lists
-        moments.append(Memory(output, before + n * (core + hits + labeled) + kept))
+            for work, grids in _sweep_bytes(pairs, columns, sweep, n_sources):
+                moments.append(Memory(output, held + n * (dose + hits) + work + grids, grids))
     most = max(moments, key=lambda moment: moment.peak)
     return Memory(float(output), float(most.peak + _FIXED_BYTES), float(most.grids))
 
 
-def _last_stage(n: int, columns: Columns, hits: int, held: float, output: float) -> float:
-    """Bytes while the doses of the agents become one array."""
-    agents = columns.n_agents
-    full = _DOUBLE * columns.full
-    summed = full * (agents if "nuclide" in columns.kept else min(agents - 1, 2))
-    unchanged = columns.dtype == "float64" and "nuclide" not in columns.kept
-    # With one agent the result is its very array.
-    cast = 0.0 if unchanged else output
-    return held + n * (agents * (full + hits) + summed + (agents + 2) * hits) + cast
+def _held_bytes(of: Population, columns: Columns) -> float:
+    """Cells in the order of their bins, shapes and classes, activities that are no views."""
+    activity = columns.n_agents * 3 * _DOUBLE if of.has_copied_activity else 0
+    shape_of = _DOUBLE if of.n_shapes == of.n_classes else 2 * _DOUBLE
+    return of.extent.n_cells * (_SORTED + shape_of + activity) + of.n_shapes * 4.0 * _DOUBLE
+
+
+def sums_bytes(
+    of: Population, columns: Columns, sweeps: Sequence[tuple[Sequence[Sweep], bool]]
+) -> tuple[float, float]:
+    """Return the working bytes of sums that split emissions or not, and those of meshes in it."""
+    found = [(0.0, 0.0)]
+    pairs = of.of_sites()
+    for own, split in sweeps:
+        kept = (*columns.kept, "emission") if split else columns.kept
+        for sweep in own:
+            found += _sweep_bytes(pairs, replace(columns, kept=kept), sweep, max(pairs.n_sources))
+    work, grids = max(found, key=sum)
+    return _held_bytes(of, columns) + work + grids + _FIXED_BYTES, grids
 
 
 def _sweep_bytes(
@@ -149,53 +183,68 @@ def _sweep_bytes(
         n_kernels = len(sweep.emissions)
     targets = columns.n_targets if "target" in columns.kept else 1
     width = n_kernels * targets + (_HIT_COLUMNS if sweep.has_hits else 0)
-    if sweep.summation == "direct":
-        return [(_direct_bytes(of, sweep, width, n_sources), 0.0)]
-    if sweep.mesh is None:
-        reach = sweep.reach_um + 2.0 * of.extent.largest_radius_um
-        return [(_list_bytes(of, width, reach, n_sources), 0.0)]
     n = of.extent.n_cells
+    reach = sweep.reach_um + 2.0 * of.extent.largest_radius_um
+    sites = 0.0 if of.smallest_nucleus_um is None else n * (_SITE + _SORTED + _DOUBLE * width)
+    if sweep.mesh is None:
+        all_pairs = sites + n * of.extent.images_within(reach) * _IMAGE
+        if sweep.summation == "direct":
+            return [(all_pairs + _direct_bytes(of, sweep, width, n_sources), 0.0)]
+        return [(all_pairs + _list_bytes(of, width, reach, n_sources), 0.0)]
     size = float(np.prod(sweep.mesh.n, dtype=np.float64))
     nodes = float(np.prod(sweep.mesh.n_transform, dtype=np.float64))
     transform = _COMPLEX * nodes / 2.0
     octant = _FLOAT * nodes / 8.0
     lines = transform * sweep.mesh.n[0] / sweep.mesh.n_transform[0]
     fields = n * _FLOAT * width
-    sorted_points = n * 6 * _DOUBLE  # grid: points, order; planes; values read back
-    spread = (n * 8 * _DOUBLE, 3.0 * _FLOAT * size)  # grid with its keys, two weights
-    forward = (n * 5 * _DOUBLE, transform + lines + _FLOAT * size)
-    # Transform, product, kernel twice, its lines back, field twice.
-    back = (sorted_points + fields, 2.0 * transform + 2.0 * octant + lines + 3.0 * _FLOAT * size)
-    near = (fields + _list_bytes(of, width, sweep.mesh.cut_um, n_sources), transform)
-    return [spread, forward, back, near]
+    points = sites + n * _MESH_POINT
+    forward = (points, 2.0 * lines + 2.0 * _FLOAT * size)
+    # Kernel, its transform and that twice along x; lines forth and back; fields.
+    copies = 1.0 if n_kernels == 1 else 2.0
+    back = (points + fields, 4.0 * octant + copies * lines + 3.0 * _FLOAT * size)
+    images = n * of.extent.images_within(sweep.mesh.cut_um + reach - sweep.reach_um) * _IMAGE
+    lists = sites + images + _list_bytes(of, width, sweep.mesh.cut_um, n_sources)
+    near = (fields + lists, 0.0)
+    return [forward, back, near]
 
 
 def _table_bytes(of: Population, width: int, shortest_um: float, longest_um: float) -> float:
     lanes = width if width <= 1 else -(-width // 4) * 4
     octaves = 2.0 * float(np.log2(max(longest_um, shortest_um) / shortest_um))
     rows = _CELLS_PER_OCTAVE * octaves + 3.0
-    tables = of.n_classes**2 * of.n_compartments
+    tables = of.n_classes**2  # their compartments are columns
     # In double precision while a thread fills one of them.
     return rows * lanes * (tables * 2 * _FLOAT + of.n_threads * 3 * _DOUBLE)
 
 
 def _list_bytes(of: Population, width: int, reach_um: float, n_sources: int) -> float:
-    """Sources, targets, their grids and the tables of a sum over neighbors."""
+    """Sources, targets, chunks, buffers and the tables of a sum over neighbors."""
     extent = of.extent
     n = extent.n_cells
+    columns = max(1, of.n_compartments) * width
+    lanes = 1 if columns <= 1 else -(-columns // 4) * 4
+    n_cells = min(n, n_sources)  # with activity, at most
+    many = of.n_shapes > of.n_classes
+    each = (_FLOAT if many else 0) + (_FLOAT if of.n_classes > 1 else 0)
+    lists = n_cells * (_DOUBLE + _FLOAT * lanes + each) + n * (_DOUBLE + each)
+    if of.n_shapes == 1:  # pairs count both ways
+        lists += n * max(_CHUNK_SUMS, width) * _FLOAT
     volume = float(np.prod([max(edge, 1.0) for edge in extent.box_um]))
-    edge = min(float(np.cbrt(_POINTS_PER_BIN * volume / max(n, 1))), reach_um)
-    bins = min(_DENSE_BINS_PER_POINT * n + 4096.0, volume / edge**3)
-    occupied = min(float(n), bins)
-    source, point, key = 3 * _DOUBLE + 3 * _FLOAT, 4 * _DOUBLE, _DOUBLE
-    lists = n_sources * (2 * source + point + key) + n * (2 * _FLOAT + point + key)
-    # Starts of the bins twice while points are sorted; keys and starts of those with points.
-    grids = bins * 3 * _DOUBLE + occupied * 4 * _DOUBLE
-    near = min(float(n_sources), extent.neighbors_within(reach_um + edge) * n_sources / max(n, 1))
-    buffers = of.n_threads * near * 7 * _FLOAT
+    # Bins of the cells are too wide for a short reach: a grid of its own (population_tables.cpp).
+    sorted_edge = min(
+        float(np.cbrt(_POINTS_PER_BIN * volume / max(n, 1))), 10.0 * extent.largest_radius_um
+    )
+    widest = max(2.0 * reach_um, 4.0 * extent.largest_radius_um)
+    grid = 0.0
+    if sorted_edge > widest:
+        bins = min(_DENSE_BINS_PER_POINT * n + 4096.0, volume / widest**3)
+        grid = n * (_SORTED + _FLOAT) + bins * 4 * _DOUBLE
+    around = reach_um + min(sorted_edge, widest)
+    near = min(float(n_cells), extent.neighbors_within(around) * n_cells / max(n, 1))
+    buffers = of.n_threads * near * (8 + lanes + width) * _FLOAT
     shortest = 1.6 * extent.smallest_radius_um
     longest = float(np.hypot(min(reach_um, extent.diameter_um), 2.0 * extent.largest_radius_um))
-    return lists + grids + buffers + _table_bytes(of, width, shortest, longest)
+    return lists + grid + buffers + _table_bytes(of, columns, shortest, longest)
 
 
 def _direct_bytes(of: Population, sweep: Sweep, width: int, n_sources: int) -> float:

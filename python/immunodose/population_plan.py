@@ -11,11 +11,12 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from immunodose.emission_kernels import RadialKernel
-from immunodose.typing import Emission, FloatArray
+from immunodose.typing import FloatArray
 
 # Constants of population_channels.cpp and particle_mesh.cpp, with the reasons given there.
 _MOST_DIRECT_CELLS = 500
@@ -92,14 +93,14 @@ class Sweep:
 
     summation: str
     reach_um: float
-    emissions: list[Emission] = field(default_factory=list)
+    emissions: list[Any] = field(default_factory=list)  # keys of the kernels
     has_hits: bool = False
     mesh: Mesh | None = None
 
 
 def plan_sweeps(
     extent: Extent,
-    kernels: Mapping[Emission, RadialKernel],
+    kernels: Mapping[Any, RadialKernel],
     *,
     summation: str,
     rtol: float,
@@ -162,7 +163,7 @@ def plan_mesh(
     ratios = [ratio for ratio, error in _MESH_ERRORS if error <= rtol][attempt:]
     best: Mesh | None = None
     best_s = np.inf
-    if not ratios or extent.n_cells == 0:
+    if not ratios or extent.n_cells < 2:
         return best, best_s
     ratio, n, radius = ratios[0], extent.n_cells, extent.largest_radius_um
     most_nodes = _NODES_PER_CELL * n + _LEAST_NODES

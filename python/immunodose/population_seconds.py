@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +18,21 @@ from immunodose.typing import EMISSIONS, TARGETS, FloatArray
 if TYPE_CHECKING:
     import xarray as xr
 
+    from immunodose.dose_rate_memory import RateSize
     from immunodose.population_estimate import DoseOptions, Scene
     from immunodose.population_inputs import Agent
+    from immunodose.population_memory import Columns, Population
 
 # CPU seconds on the machine of docs/theory/population.md, section 6 (two Zen 3 cores, AVX2).
 _PER_PAIR, _PER_PAIR_AND_COLUMN = 1.6e-9, 0.7e-9
+_BOTH_WAYS = 0.35  # of that, where a distance serves both directions (Eq. P11)
 _PER_DIRECT_PAIR = 8e-9
 _PER_NODE = 6e-8  # of a mesh, per transform
 _PER_POINT = 2e-6  # cell and sweep: sorted, spread, gathered
 _PER_TABLE_VALUE = 3e-6  # an integral over two regions
 _TABLE_EDGES = 600.0  # that are integrated, of one pair of shapes
 _PER_NUMBER = 3e-8  # of the result: labeled, summed, copied
+_PER_COURSE_VALUE = 1e-9  # dose times course, summed
 _PER_CALL = 0.01
 # Histories: alphas chord by chord; electrons and photons by what they set free.
 _PER_HISTORY, _PER_ALPHA, _PER_LIGHT, _PER_KEV = 2e-6, 3e-6, 3e-6, 2e-7
@@ -78,9 +82,11 @@ def dose_seconds(
     if options.method == "kernel":
         distances = _Distances(cells)
         for own, agent in zip(scene.sweeps(options), scene.agents, strict=True):
-            share = float(np.mean(agent.activity.sum(axis=1) > 0.0)) if len(agent.activity) else 0.0
+            share = _active_share(agent)
             for sweep in own:
-                counted, seconds = _sweep_seconds(scene, options, sweep, distances, share)
+                counted, seconds = _sweep_seconds(
+                    scene.population, options.kept, sweep, distances, share
+                )
                 pairs += counted
                 cpu += seconds
     else:
@@ -90,6 +96,37 @@ def dose_seconds(
             cpu += seconds
     wall = cpu / options.n_threads * _REFERENCE_SPEED / speed()
     return Seconds(wall, _FACTOR, pairs, histories)
+
+
+def rate_seconds(
+    cells: xr.Dataset,
+    population: Population,
+    columns: Columns,
+    sweeps: Sequence[tuple[Sequence[Sweep], bool]],
+    agents: Sequence[Agent],
+    size: RateSize,
+) -> Seconds:
+    """Return the time of a dose rate: its sums, of emissions split or not, and its courses."""
+    distances = _Distances(cells)
+    numbers = size.n_cells * size.columns * size.n_components
+    pairs, cpu = 0.0, _PER_CALL + numbers * (_PER_NUMBER + size.n_times * _PER_COURSE_VALUE)
+    for (own, split), agent in zip(sweeps, agents, strict=True):
+        kept = (*columns.kept, "emission") if split else columns.kept
+        for sweep in own:
+            counted, seconds = _sweep_seconds(
+                population, kept, sweep, distances, _active_share(agent)
+            )
+            pairs += counted
+            cpu += seconds
+    wall = cpu / population.n_threads * _REFERENCE_SPEED / speed()
+    return Seconds(wall, _FACTOR, pairs, 0.0)
+
+
+def _active_share(agent: Agent) -> float:
+    """Share of the cells that decay."""
+    if not len(agent.activity):
+        return 0.0
+    return float(np.count_nonzero(agent.activity.any(axis=1))) / len(agent.activity)
 
 
 class _Distances:
@@ -109,18 +146,24 @@ class _Distances:
 
 
 def _sweep_seconds(
-    scene: Scene, options: DoseOptions, sweep: Sweep, distances: _Distances, share: float
+    population: Population, kept: Sequence[str], sweep: Sweep, distances: _Distances, share: float
 ) -> tuple[float, float]:
     """Pairs and CPU seconds of a sweep."""
-    population = scene.population
-    n, radius = population.extent.n_cells, population.extent.largest_radius_um
-    n_targets = len(TARGETS) if "target" in options.kept else 1
-    n_kernels = len(sweep.emissions) if "emission" in options.kept else min(1, len(sweep.emissions))
+    population = population.of_sites()
+    extent = population.extent
+    n, radius = extent.n_cells, extent.largest_radius_um
+    n_targets = len(TARGETS) if "target" in kept else 1
+    n_kernels = len(sweep.emissions) if "emission" in kept else min(1, len(sweep.emissions))
     width = n_kernels * n_targets + (7 if sweep.has_hits else 0)
     reach = sweep.mesh.cut_um if sweep.mesh else sweep.reach_um + 2.0 * radius
     # Bins hold pairs beyond the reach as well.
-    pairs = n * share * max(distances.within(1.25 * reach), 1.0)
+    around = distances.within(1.25 * reach) * (1 if population.smallest_nucleus_um is None else 2)
+    if extent.repeats:
+        around = extent.neighbors_within(1.25 * reach)
+    pairs = n * share * max(around, 1.0)
     per_pair = _PER_PAIR + _PER_PAIR_AND_COLUMN * width
+    if population.n_shapes == 1 and share > 0.5:
+        per_pair *= _BOTH_WAYS
     if sweep.summation == "direct":
         per_pair = _PER_DIRECT_PAIR
     tables = population.n_classes**2 * population.n_compartments * width * _TABLE_EDGES

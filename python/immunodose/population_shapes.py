@@ -56,8 +56,9 @@ def warn_of_class_spread(spread: float) -> None:
 def cell_shapes(cells: xr.Dataset) -> CellShapes:
     """Return the distinct shapes, grouped into classes where there are many."""
     radii = np.stack(
-        [cells[name].values.astype(np.float64) for name in ("cell_radius", "nucleus_radius")],
+        [cells.variables[name].values for name in ("cell_radius", "nucleus_radius")],
         axis=1,
+        dtype=np.float64,
     )
     # A pair of radii as one complex number: sorted by cell radius, then by nucleus radius.
     pairs = np.ascontiguousarray(radii).view(np.complex128).reshape(-1)

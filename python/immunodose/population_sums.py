@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +18,10 @@ from immunodose.mesh import MeshConvolver
 from immunodose.population_box import FREE, Box, BoxLike, periodic_box
 from immunodose.population_inputs import Agent, inside_membrane_offset_um
 from immunodose.population_shapes import CellShapes
-from immunodose.typing import TARGETS, FloatArray
+from immunodose.typing import TARGETS, FloatArray, IntArray
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import xarray as xr
 
 # In the order of the core's enum.
@@ -30,6 +31,9 @@ DEFAULT_RTOL = 1e-3
 _LEAST_RTOL = 2e-5
 _LARGEST_RTOL = 0.01
 _REPORTED = ("reach_um", "mesh_spacing_um", "expected_error", "measured_error", "n_pairs")
+
+# Alpha hits of a cell: traversals and the moments 0 to 5 of the specific energy per decay.
+N_HIT_COLUMNS = 7
 
 # Tables of doses over distance that were made before, of all calls of this process: about 1 MB for
 # a few cell shapes, 20 MB for 12 shapes and all targets. Emptied when it would grow beyond this.
@@ -45,6 +49,9 @@ def sum_over_cells(
     row: Agent,
     kernels: Sequence[RadialKernel],
     *,
+    dose: npt.NDArray[Any],
+    places: IntArray,
+    hits: FloatArray | None = None,
     shapes: CellShapes,
     targets: Sequence[str],
     membrane_um: float,
@@ -56,23 +63,31 @@ def sum_over_cells(
     n_threads: int,
     sorted_cells: _core.geometry.SortedCells | None = None,
     box_um: Box = FREE,
-) -> tuple[FloatArray, FloatArray, list[dict[str, Any]]]:
-    """Return what the decays of a row give to every cell, with one kernel per kind of decay.
+    report: Callable[[float], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Add what the decays of a row give to every cell, with one kernel per kind of decay.
+
+    Parameters
+    ----------
+    dose
+        (cell, ...) [Gy], C-contiguous float64 or float32, added to.
+    places
+        (target, kernel, origin): the column of `dose`; length 1 where kernels and origins are not
+        split.
+    hits
+        (cell, 7) alpha hits, added to; needed with a chain.
+    report
+        Called with the share that is done, ascending.
 
     Returns
     -------
-    tuple
-        Dose (cell, target, kernel, origin) [Gy], where kernels and origins that are not split have
-        length 1; alpha hits (cell, 7), empty without a chain; and a report per sweep.
+    list
+        What was done, per sweep over the cells.
     """
-    offset = inside_membrane_offset_um(cells, membrane_um)
-    # The dose to the cytoplasm around a nucleus off the center is found from that to the nucleus.
-    also_nucleus = bool(offset.size) and "cytoplasm" in targets and "nucleus" not in targets
-    scored = [*targets, "nucleus"] if also_nucleus else targets
-    dose, hits, report = _core.transport.population_dose(
-        x_um=cells["x"].values.astype(np.float64, copy=False),
-        y_um=cells["y"].values.astype(np.float64, copy=False),
-        z_um=cells["z"].values.astype(np.float64, copy=False),
+    return _core.transport.population_dose(
+        x_um=cells.variables["x"].values.astype(np.float64, copy=False),
+        y_um=cells.variables["y"].values.astype(np.float64, copy=False),
+        z_um=cells.variables["z"].values.astype(np.float64, copy=False),
         shape_um=shapes.shape_um,
         shape_of=shapes.shape_of,
         shape_class_um=shapes.class_um,
@@ -82,7 +97,7 @@ def sum_over_cells(
         membrane_thickness_um=membrane_um,
         density_g_per_cm3=density,
         kernels=[(kernel.edge_um, kernel.energy_keV) for kernel in kernels],
-        targets=[TARGETS.index(name) for name in scored],
+        targets=[TARGETS.index(name) for name in targets],
         alpha_chain=alpha_chain,
         split_emission_origin=split_emission_origin,
         summation=SUMMATIONS.index(summation),
@@ -90,11 +105,14 @@ def sum_over_cells(
         convolver=MeshConvolver(n_threads),
         sorted_cells=sorted_cells,
         table_cache=TABLE_CACHE,
-        nucleus_offset_um=offset,
+        nucleus_offset_um=inside_membrane_offset_um(cells, membrane_um),
         box_um=box_um,
+        dose_Gy=dose,
+        column=places,
+        hits=np.empty((0, N_HIT_COLUMNS)) if hits is None else hits,
+        report=report,
         n_threads=n_threads,
     )
-    return dose[:, : len(targets)] if also_nucleus else dose, hits, report
 
 
 def class_spread(shapes: CellShapes, sweeps: Sweeps) -> float:

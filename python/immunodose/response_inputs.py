@@ -41,6 +41,24 @@ READ_BY: dict[str, frozenset[str]] = {
             "repair_half_time_slow",
             "repair_slow_fraction",
             "validity_dose_max",
+            "validity_let_max",
+            "radiosensitivity_sd_ln",
+            "repopulation_doubling_time",
+            "repopulation_delay",
+            "oxygen_half_effect",
+            "oxygen_enhancement_low_let",
+            "oxygen_enhancement_high_let",
+            "oxygen_quality_energy",
+            "oxygen_quality_power",
+            "mkm_alpha",
+            "mkm_beta",
+            "mkm_domain_radius",
+            "mkm_saturation",
+            "smk_alpha",
+            "smk_beta",
+            "smk_domain_radius",
+            "smk_nucleus_radius",
+            "smk_saturation",
         }
     ),
     "mhc1_expression": frozenset(
@@ -125,6 +143,11 @@ def check_values(
 
 def nucleus_dose(ds: xr.Dataset, *keep: str) -> FloatArray:
     """Return the absorbed dose of the nuclei (cell, *keep), summed over the other dims."""
+    return np.ascontiguousarray(nucleus_dose_array(ds, *keep).values, dtype=np.float64)
+
+
+def nucleus_dose_array(ds: xr.Dataset, *keep: str) -> xr.DataArray:
+    """Return the same as a DataArray; of Dask arrays lazily, values not checked."""
     if "absorbed_dose" not in ds and "specific_energy" in ds.data_vars:
         raise InputError(
             "the Dataset has no 'absorbed_dose' but the 'specific_energy' of one realization: the "
@@ -148,10 +171,11 @@ def nucleus_dose(ds: xr.Dataset, *keep: str) -> FloatArray:
         if "nucleus" not in dose["target"].values:
             raise InputError("absorbed_dose has no target 'nucleus'.")
         dose = dose.sel(target="nucleus")
-    values = np.asarray(dose.values, dtype=np.float64)
-    check_values(f"absorbed_dose ({', '.join(map(str, dose.dims))})", values)
+    if dose.chunks is None:
+        values = np.asarray(dose.values, dtype=np.float64)
+        check_values(f"absorbed_dose ({', '.join(map(str, dose.dims))})", values)
     rest = [dim for dim in dose.dims if dim not in ("cell", *keep)]
-    return np.ascontiguousarray(dose.sum(rest).transpose("cell", *keep).values, dtype=np.float64)
+    return dose.sum(rest, skipna=False).transpose("cell", *keep)
 
 
 def dose_history(ds: xr.Dataset) -> DoseHistory:
@@ -202,10 +226,18 @@ def cell_types(ds: xr.Dataset) -> np.ndarray[Any, Any]:
 
 
 def sets_by_type(
-    ds: xr.Dataset, parameters: ParametersByType, overrides: Mapping[str, float]
+    ds: xr.Dataset,
+    parameters: ParametersByType,
+    overrides: Mapping[str, float],
+    extra: frozenset[str] = frozenset(),
 ) -> dict[str, ParameterSet]:
-    """Return the parameter set of each cell type that occurs; a type without one is an error."""
-    present = list(dict.fromkeys(cell_types(ds).tolist()))
+    """Return the parameter set of each cell type that occurs; a type without one is an error.
+
+    `extra` are further keys that may be overridden: those of a user's survival model.
+    """
+    present = [TUMOR]
+    if "cell_type" in ds:
+        present = list(dict.fromkeys(cell_types(ds).tolist()))
     if isinstance(parameters, Mapping) and not hasattr(parameters, "data_vars"):
         if overrides:
             raise InputError(
@@ -222,7 +254,8 @@ def sets_by_type(
             f'Give a mapping, e.g. parameters={{"tumor": ..., "{missing[0]}": ...}}.'
         )
     sets = {name: resolve(given[name]) for name in present}
-    require_effect("survival", overrides, *(item.entries for item in sets.values()))
+    package = {key: value for key, value in overrides.items() if key not in extra}
+    require_effect("survival", package, *(item.entries for item in sets.values()))
     return {name: item.with_overrides(**overrides) for name, item in sets.items()}
 
 

@@ -111,19 +111,25 @@ def dose_courses(ds: xr.Dataset) -> DoseCourses:
     `activity_rate_constant`, else acute.
     """
     if "absorbed_dose_component" in ds:
-        component, courses = _components(ds)
-        if "nucleus" not in component["target"].values:
-            raise InputError(
-                "absorbed_dose_component has no target 'nucleus'. Call "
-                "immunodose.absorbed_dose_rate with it."
-            )
-        dose = component.sel(target="nucleus").transpose("cell", "component").values
-        return DoseCourses(courses, dose.astype(np.float64), "courses of absorbed_dose_rate")
+        component, courses = dose_components(ds)
+        dose = component.values.astype(np.float64)
+        return DoseCourses(courses, dose, "courses of absorbed_dose_rate")
     history = dose_history(ds)
     if history.rate_per_d is None:
         return DoseCourses(None, history.share)
     courses = exponentials(history.rate_per_d / SECONDS_PER_DAY)
     return DoseCourses(courses, history.share, "exponential")
+
+
+def dose_components(ds: xr.Dataset) -> tuple[xr.DataArray, TimeCourses]:
+    """Return the dose of each course to the nucleus (cell, component), lazy if it was."""
+    component, courses = _components(ds)
+    if "nucleus" not in component["target"].values:
+        raise InputError(
+            "absorbed_dose_component has no target 'nucleus'. Call "
+            "immunodose.absorbed_dose_rate with it."
+        )
+    return component.sel(target="nucleus").transpose("cell", "component"), courses
 
 
 def _components(ds: xr.Dataset) -> tuple[xr.DataArray, TimeCourses]:

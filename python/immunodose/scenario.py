@@ -245,7 +245,8 @@ def estimate(subject: Scenario | xr.Dataset, **options: Any) -> dict[str, float]
     subject
         A scenario, or a labeled population as `absorbed_dose` takes it.
     **options
-        With a population: the arguments of `absorbed_dose`, which has the defaults.
+        With a population: the arguments of `absorbed_dose`, which has the defaults; with `time_h`
+        those of `absorbed_dose_rate`.
 
     Returns
     -------
@@ -291,18 +292,23 @@ def estimate(subject: Scenario | xr.Dataset, **options: Any) -> dict[str, float]
 
 
 def _dose_estimate(cells: xr.Dataset, options: dict[str, Any]) -> dict[str, float]:
+    from immunodose.dose_rate import absorbed_dose_rate
+    from immunodose.dose_rate_estimate import rate_needs
     from immunodose.population import absorbed_dose
     from immunodose.population_estimate import dose_needs
 
-    known = inspect.signature(absorbed_dose)
+    of_rate = "time_h" in options
+    function = absorbed_dose_rate if of_rate else absorbed_dose
+    known = inspect.signature(function)
     for name in options:
         if name not in known.parameters or name == "cells":
             raise InputError(
-                f"absorbed_dose has no argument {name!r}.{did_you_mean(name, known.parameters)}"
+                f"{function.__name__} has no argument {name!r}."
+                f"{did_you_mean(name, known.parameters)}"
             )
     bound = known.bind(cells, **options)
     bound.apply_defaults()
-    return dose_needs(cells, bound.arguments)
+    return (rate_needs if of_rate else dose_needs)(cells, bound.arguments)
 
 
 def _run_estimate(scenario: Scenario) -> dict[str, float]:

@@ -72,6 +72,10 @@ VARIABLES: dict[str, Variable] = {
     "vessel_point": Variable("um", "point on the axis of the vessel", ("vessel", "axis")),
     "vessel_direction": Variable("1", "unit vector along the vessel", ("vessel", "axis")),
     "antigen": Variable("1", "relative expression of the targeted antigen", ("arm", "cell")),
+    "radiosensitivity": Variable(
+        "1", "dose of the same effect in a cell of the parameter set, per dose", ("arm", "cell")
+    ),
+    "oxygen": Variable("mmHg", "partial pressure of oxygen", ("arm", "cell")),
     "mhc1_baseline": Variable(
         "molecules", "surface MHC-I per cell before treatment", ("arm", "cell")
     ),
@@ -260,6 +264,20 @@ VARIABLES: dict[str, Variable] = {
     "outside_validity": Variable(
         "1", "whether the dose lies beyond the data behind the parameter set", ("arm", "cell")
     ),
+    "domain_specific_energy": Variable(
+        "Gy", "dose-mean specific energy of one event in a domain", ("energy",)
+    ),
+    "domain_specific_energy_saturated": Variable(
+        "Gy", "dose-mean specific energy of one event in a domain, less overkill", ("energy",)
+    ),
+    "nucleus_specific_energy": Variable(
+        "Gy", "dose-mean specific energy of one event in the nucleus", ("energy",)
+    ),
+    "survival_alpha": Variable("Gy-1", "linear coefficient of survival", ("energy",)),
+    "survival_beta": Variable("Gy-2", "quadratic coefficient of survival", ("energy",)),
+    "energy_share_above_let": Variable(
+        "1", "share of the alpha energy given off above the LET of the data", ()
+    ),
     "dsb_yield_per_gray": Variable(
         "Gy-1",
         "initial DNA double-strand breaks per nucleus and absorbed dose",
@@ -358,7 +376,9 @@ def data_array(
             raise InputError(
                 f"variable {name!r} has no dims {unexpected} (schema: {declared.dims})."
             )
-    return xr.Variable(dims, np.asarray(values), {**attributes(name, dims), **attrs})
+    lazy = hasattr(values, "__dask_graph__")  # stays unevaluated
+    data = values if lazy else np.asarray(values)
+    return xr.Variable(dims, data, {**attributes(name, dims), **attrs})
 
 
 def build(

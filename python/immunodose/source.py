@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -223,8 +224,13 @@ def stored_emissions(labeled: xr.Dataset) -> dict[str, xr.Dataset]:
     >>> stored_emissions(xr.Dataset())
     {}
     """
-    texts = json.loads(labeled.attrs.get("custom_emissions", "{}"))
-    return {key: spectrum_from_json(content) for key, content in texts.items()}
+    text = str(labeled.attrs.get("custom_emissions", "{}"))
+    return {key: table.copy() for key, table in _parsed_emissions(text).items()}
+
+
+@functools.lru_cache(maxsize=16)
+def _parsed_emissions(text: str) -> dict[str, xr.Dataset]:
+    return {key: spectrum_from_json(content) for key, content in json.loads(text).items()}
 
 
 def _history(cells: xr.Dataset) -> list[dict[str, Any]]:

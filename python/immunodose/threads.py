@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from immunodose.errors import InputError, ResourceError
@@ -89,3 +89,21 @@ def reported(items: Sequence[_Item], progress: Progress | None, text: str) -> It
         yield item
         if progress is not None:
             progress(done, len(items), text)
+
+
+def percent_reported(
+    progress: Progress | None, number: int, n_items: int, text: str
+) -> Callable[[float], None] | None:
+    """Return what reports the share of one item that is done, in hundredths of all items."""
+    if progress is None:
+        return None
+    last = 0
+
+    def report(share: float) -> None:
+        nonlocal last
+        percent = int(100.0 * share + 1e-9)
+        if percent > last:
+            last = percent
+            progress(100 * number + percent, 100 * n_items, text)
+
+    return report

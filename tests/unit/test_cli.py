@@ -105,6 +105,18 @@ def test_estimate(study_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "memory (MB)" in capsys.readouterr().out
 
 
+def test_estimate_of_a_file_of_cells(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = imd.cells.lattice(
+        shape=(3, 3, 3), spacing_um=12.0, cell_radius_um=5.0, nucleus_radius_um=4.0
+    )
+    file = tmp_path / "cells.nc"
+    imd.save(imd.label(cells, "Lu-177", decays_per_cell=1.0), file)
+    assert main(["estimate", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert "memory: working (MB)" in printed
+    assert "27" in printed
+
+
 def test_input_errors_exit_2(
     study_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

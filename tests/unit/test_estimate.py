@@ -141,7 +141,7 @@ def test_cells_far_apart_need_no_grid_between_them() -> None:
 @pytest.mark.parametrize(
     ("options", "free_MB", "message"),
     [
-        ({}, 6.0, r"needs about [\d.]+ MB of memory, 6 MB are .* These fit: split="),
+        ({}, 6.0, r"needs about [\d.]+ MB of memory, 6 MB are .* These fit: dtype="),
         ({}, 1.0, r"No other split or dtype fits: give at most about \d+ cells"),
         ({"split": ()}, 1.0, r"No other split or dtype fits"),
         ({"method": "monte_carlo", "n_histories": 64}, 10.0, r"These fit: split=\(\), hits=False"),

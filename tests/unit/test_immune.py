@@ -315,7 +315,8 @@ def test_an_override_that_the_call_does_not_read_is_refused(
 
 
 def test_every_key_of_lines_and_hosts_has_a_reader_or_belongs_to_the_cells() -> None:
-    keys = {key for name in ("b16k1", "immunocompetent") for key in resolve(name).entries}
+    sets = ("b16k1", "immunocompetent", "hsg")
+    keys = {key for name in sets for key in resolve(name).entries}
     read = frozenset().union(*READ_BY.values())
     assert read <= keys
     assert keys - read == {

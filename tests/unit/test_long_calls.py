@@ -7,7 +7,9 @@ import signal
 import sys
 import time
 from types import FrameType
+from typing import Any
 
+import numpy as np
 import pytest
 import xarray as xr
 
@@ -23,17 +25,60 @@ def labeled(n_side: int, *nuclides: str) -> xr.Dataset:
     return cells
 
 
-@pytest.mark.parametrize(
-    "options", [{"physics": "mird"}, {"method": "monte_carlo", "n_histories": 64, "rng": 1}]
-)
-def test_progress_after_each_nuclide(options: dict[str, object]) -> None:
+def test_progress_after_each_nuclide_of_monte_carlo() -> None:
     cells = labeled(2, "Lu-177", "At-211")
+    options: dict[str, Any] = {"method": "monte_carlo", "n_histories": 64, "rng": 1}
     calls: list[tuple[int, int, str]] = []
     dose = imd.absorbed_dose(
         cells, progress=lambda done, total, text: calls.append((done, total, text)), **options
     )
     assert calls == [(1, 2, "nuclides"), (2, 2, "nuclides")]
     assert dose.equals(imd.absorbed_dose(cells, **options))
+
+
+@pytest.mark.parametrize(
+    ("n_side", "options"),
+    [
+        (2, {"physics": "mird"}),
+        (46, {"split": ("emission",)}),
+        (30, {"summation": "cell_list", "split": ()}),
+    ],
+)
+def test_progress_within_each_nuclide(n_side: int, options: dict[str, Any]) -> None:
+    cells = labeled(n_side, "Lu-177", "At-211")
+    calls: list[tuple[int, int, str]] = []
+    dose = imd.absorbed_dose(
+        cells, progress=lambda done, total, text: calls.append((done, total, text)), **options
+    )
+    done = [call[0] for call in calls]
+    assert {call[1] for call in calls} == {200}
+    assert done == sorted(set(done))  # ascending, none twice
+    assert done[-1] == 200
+    assert 100 in done
+    for n_done, _, text in calls:
+        assert text == ("Lu-177" if n_done <= 100 else "At-211")
+    if n_side > 2:
+        assert sum(n_done <= 100 for n_done in done) >= 3
+    assert dose.equals(imd.absorbed_dose(cells, **options))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_error_of_the_callback_stops_the_call(n_threads: int) -> None:
+    if n_threads > imd.threads.available_cpus():
+        pytest.skip("one CPU")
+    cells = labeled(30, "Lu-177")
+    calls: list[int] = []
+
+    def stop(done: int, total: int, text: str) -> None:
+        calls.append(done)
+        raise Stop(f"at {done}")
+
+    options: dict[str, Any] = {"split": (), "summation": "cell_list", "n_threads": n_threads}
+    with pytest.raises(Stop, match="at"):
+        imd.absorbed_dose(cells, progress=stop, **options)
+    assert len(calls) == 1
+    assert calls[0] < 100  # before it was done
+    assert np.isfinite(imd.absorbed_dose(cells, **options)["absorbed_dose"]).all()
 
 
 class Stop(Exception):

@@ -138,9 +138,8 @@ def test_float32(labeled: xr.Dataset, full: xr.Dataset) -> None:
     small = dose_of(labeled, split=FULL, dtype="float32")
     assert small["absorbed_dose"].dtype == np.float32
     assert small["hit_decay_moment"].dtype == np.float64
-    np.testing.assert_array_equal(
-        small["absorbed_dose"], full["absorbed_dose"].values.astype(np.float32)
-    )
+    # Added up in single precision: a few roundings.
+    np.testing.assert_allclose(small["absorbed_dose"], full["absorbed_dose"], rtol=3e-7)
 
 
 def test_without_merge_there_is_only_the_result(labeled: xr.Dataset, full: xr.Dataset) -> None:

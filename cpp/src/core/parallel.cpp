@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "immunodose/core/error.hpp"
+#include "immunodose/core/progress.hpp"
 
 namespace immunodose {
 namespace {
@@ -49,12 +50,27 @@ void work(SharedState& state, std::int64_t n_blocks,
   state.finished.notify_one();
 }
 
+// One worker needs no thread: it asks the poll itself, between blocks.
+void run_here(std::int64_t n_blocks, const std::function<void(std::int64_t)>& block,
+              const StopPoll& stop) {
+  auto last_poll = std::chrono::steady_clock::now();
+  for (std::int64_t b = 0; b < n_blocks; ++b) {
+    block(b);
+    if (!stop || std::chrono::steady_clock::now() - last_poll < poll_interval) continue;
+    set_loop_progress(static_cast<double>(b + 1) / static_cast<double>(n_blocks));
+    if (stop()) throw Interrupted();
+    last_poll = std::chrono::steady_clock::now();
+  }
+  set_loop_progress(1.0);
+}
+
 }  // namespace
 
 void run_blocks(std::int64_t n_blocks, int n_threads,
                 const std::function<void(std::int64_t)>& block, const StopPoll& stop) {
   if (n_blocks <= 0) return;
   const auto n_workers = static_cast<int>(std::clamp<std::int64_t>(n_threads, 1, n_blocks));
+  if (n_workers == 1) return run_here(n_blocks, block, stop);
   SharedState state;
   state.running = n_workers;
   std::vector<std::thread> threads;
@@ -68,12 +84,16 @@ void run_blocks(std::int64_t n_blocks, int n_threads,
     while (!state.finished.wait_for(lock, poll_interval, [&] { return state.running == 0; })) {
       if (interrupted || !stop) continue;
       lock.unlock();  // the poll may take the interpreter lock; workers must not wait for it
+      const std::int64_t taken = std::min(state.next_block.load(), n_blocks) - n_workers;
+      set_loop_progress(static_cast<double>(std::max<std::int64_t>(taken, 0)) /
+                        static_cast<double>(n_blocks));
       interrupted = stop();
       lock.lock();
       if (interrupted) state.cancelled = true;
     }
   }
   for (auto& thread : threads) thread.join();
+  set_loop_progress(1.0);
   if (interrupted) throw Interrupted();
   if (state.error) std::rethrow_exception(state.error);
 }

@@ -31,114 +31,163 @@ double median(std::span<const double> values) {
 
 std::size_t place(std::int64_t number) { return static_cast<std::size_t>(number); }
 
-struct Sphere {
-  float x, y, z, radius;
+constexpr std::size_t lanes = 8;
+using Lanes = std::array<float, lanes>;
+constexpr float far_um = 1e18F;
+constexpr float slack = 1.0001F;  // of single precision, on the safe side
+
+// Eight cells in single precision, relative to the center of a bin.
+struct Octet {
+  Lanes x, y, z, radius;
 };
 
-// Cells around a bin in single precision, relative to its center, in groups that are compact in
-// space: most groups are left out by their box.
+// Whether any cell of one octet may overlap any of another, or of itself (`same`). Both versions
+// of the loops ask the same.
+template <bool same>
+IMMUNODOSE_INLINED bool any_may_overlap(const Octet& a, const Octet& b) {
+  Lanes least;
+  least.fill(1.0F);
+  for (std::size_t k = 0; k < lanes; ++k) {
+    Lanes beyond;
+    for (std::size_t i = 0; i < lanes; ++i) {
+      const float dx = b.x[i] - a.x[k];
+      const float dy = b.y[i] - a.y[k];
+      const float dz = b.z[i] - a.z[k];
+      const float contact = slack * (a.radius[k] + b.radius[i]);
+      beyond[i] = dx * dx + dy * dy + dz * dz - contact * contact;
+    }
+    for (std::size_t i = same ? k + 1 : 0; i < lanes; ++i) {
+      least[i] = beyond[i] < least[i] ? beyond[i] : least[i];
+    }
+  }
+  return lanes_up_to_zero(least) != 0;
+}
+
+template <bool same>
+bool may_overlap_baseline(const Octet& a, const Octet& b) {
+  return any_may_overlap<same>(a, b);
+}
+
+#if IMMUNODOSE_HAS_AVX2_TARGET
+template <bool same>
+IMMUNODOSE_AVX2_TARGET bool may_overlap_avx2(const Octet& a, const Octet& b) {
+  return any_may_overlap<same>(a, b);
+}
+#endif
+
+template <bool same>
+bool may_overlap(const Octet& a, const Octet& b) {
+#if IMMUNODOSE_HAS_AVX2_TARGET
+  if (cpu_has_avx2) return may_overlap_avx2<same>(a, b);
+#endif
+  return may_overlap_baseline<same>(a, b);
+}
+
+// Cells around a bin in octets that are compact in space: most are left out by their box. The
+// cells of the bin itself come first.
 class Candidates {
  public:
-  static constexpr std::size_t lanes = 8;
-
   void clear() { n_ = 0; }
-  std::size_t n_groups() const { return (n_ + lanes - 1) / lanes; }
+  std::size_t n_octets() const { return (n_ + lanes - 1) / lanes; }
   std::size_t size() const { return n_; }
   std::int64_t rank(std::size_t i) const { return rank_[i]; }
+  const Octet& octet(std::size_t i) const { return octet_[i]; }
 
   // Adds those of the ranks [begin, end) whose center lies within `half_um` of the center of the
   // bin along every axis.
   void add(const GridIndex& cells, std::span<const double> radius_um, std::int64_t begin,
            std::int64_t end, Vec3 center, double half_um) {
-    resize(n_ + place(end - begin));
+    if (begin >= end) return;
+    resize(n_ + place(end - begin) + lanes);
     for (std::int64_t rank = begin; rank < end; ++rank) {
       const Vec3 at = cells.point(rank) - center;
-      x_[n_] = static_cast<float>(at.x);
-      y_[n_] = static_cast<float>(at.y);
-      z_[n_] = static_cast<float>(at.z);
-      radius_[n_] = static_cast<float>(radius_um[place(rank)]);
+      Octet& to = octet_[n_ / lanes];
+      const std::size_t lane = n_ % lanes;
+      to.x[lane] = static_cast<float>(at.x);
+      to.y[lane] = static_cast<float>(at.y);
+      to.z[lane] = static_cast<float>(at.z);
+      to.radius[lane] = static_cast<float>(radius_um[place(rank)]);
       rank_[n_] = rank;
       const double apart = std::max({std::abs(at.x), std::abs(at.y), std::abs(at.z)});
       n_ += apart <= half_um ? 1U : 0U;
     }
   }
 
-  // Fills the last group with cells far from all, and finds the boxes; whole lanes of them too.
+  // Fills the last octet with cells far from all, and finds the boxes.
   void finish() {
-    constexpr float far_um = 1e18F;
-    const std::size_t n_boxes = (n_groups() + lanes - 1) / lanes * lanes;
-    resize(n_boxes * lanes);
-    for (std::size_t i = n_; i < n_boxes * lanes; ++i) {
-      x_[i] = y_[i] = z_[i] = far_um;
-      radius_[i] = 0.0F;
+    for (std::size_t i = n_; i < n_octets() * lanes; ++i) {
+      Octet& last = octet_[i / lanes];
+      last.x[i % lanes] = last.y[i % lanes] = last.z[i % lanes] = far_um;
+      last.radius[i % lanes] = 0.0F;
     }
-    for (auto& side : box_) side.resize(n_boxes);
-    largest_.resize(n_boxes);
-    for (std::size_t group = 0; group < n_boxes; ++group) {
-      find_box(x_, group, box_[0][group], box_[3][group]);
-      find_box(y_, group, box_[1][group], box_[4][group]);
-      find_box(z_, group, box_[2][group], box_[5][group]);
-      float least = 0.0F;
-      find_box(radius_, group, least, largest_[group]);
+    const std::size_t n_boxes = (n_octets() + lanes - 1) / lanes;
+    box_.resize(n_boxes);
+    for (std::size_t i = 0; i < n_boxes * lanes; ++i) {
+      Boxes& to = box_[i / lanes];
+      const std::size_t lane = i % lanes;
+      for (std::size_t axis = 0; axis < 3; ++axis)
+        to.low[axis][lane] = to.high[axis][lane] = far_um;
+      to.radius[lane] = 0.0F;
+      if (i >= n_octets()) continue;
+      const Octet& own = octet_[i];
+      const std::array<const Lanes*, 3> axes{&own.x, &own.y, &own.z};
+      for (std::size_t axis = 0; axis < 3; ++axis) {
+        to.low[axis][lane] = *std::min_element(axes[axis]->begin(), axes[axis]->end());
+        to.high[axis][lane] = *std::max_element(axes[axis]->begin(), axes[axis]->end());
+      }
+      to.radius[lane] = *std::max_element(own.radius.begin(), own.radius.end());
     }
   }
 
-  // Bit k: whether a cell of group `first` + k may overlap a sphere by its box.
-  unsigned near_groups(std::size_t first, const Sphere& own) const {
-    const std::array<float, 3> at{own.x, own.y, own.z};
-    std::array<float, lanes> beyond;
-    for (std::size_t k = 0; k < lanes; ++k) {
-      const float contact = slack * (own.radius + largest_[first + k]);
-      beyond[k] = -contact * contact;
-    }
-    for (std::size_t axis = 0; axis < 3; ++axis) {
-      const float* const low = &box_[axis][first];
-      const float* const high = &box_[axis + 3][first];
-      for (std::size_t k = 0; k < lanes; ++k) {
-        const float gap = std::max(std::max(low[k] - at[axis], at[axis] - high[k]), 0.0F);
-        beyond[k] += gap * gap;
+  // Calls visitor(octet) for those from `own` on whose box comes within contact of that of `own`;
+  // a visitor that returns false ends the visit.
+  template <class Visitor>
+  void visit_near(std::size_t own, std::size_t first, Visitor&& visitor) const {
+    const Boxes& of_own = box_[own / lanes];
+    const std::size_t k = own % lanes;
+    for (std::size_t i = first / lanes; i < box_.size(); ++i) {
+      const Boxes& other = box_[i];
+      Lanes beyond;
+      for (std::size_t lane = 0; lane < lanes; ++lane) {
+        const float contact = slack * (of_own.radius[k] + other.radius[lane]);
+        beyond[lane] = -contact * contact;
+      }
+      for (std::size_t axis = 0; axis < 3; ++axis) {
+        for (std::size_t lane = 0; lane < lanes; ++lane) {
+          const float gap = std::max(std::max(other.low[axis][lane] - of_own.high[axis][k],
+                                              of_own.low[axis][k] - other.high[axis][lane]),
+                                     0.0F);
+          beyond[lane] += gap * gap;
+        }
+      }
+      for (unsigned bits = lanes_up_to_zero(beyond); bits != 0; bits &= bits - 1) {
+        const std::size_t octet = i * lanes + static_cast<std::size_t>(std::countr_zero(bits));
+        if (octet < first || octet >= n_octets()) continue;
+        if (!visitor(octet)) return;
       }
     }
-    return lanes_up_to_zero(beyond);
-  }
-
-  // Bit k: whether cell k of a group may overlap a sphere: rounding is on the safe side.
-  unsigned near_cells(std::size_t group, const Sphere& own) const {
-    const std::size_t begin = group * lanes;
-    std::array<float, lanes> beyond;
-    for (std::size_t k = 0; k < lanes; ++k) {
-      const float dx = x_[begin + k] - own.x;
-      const float dy = y_[begin + k] - own.y;
-      const float dz = z_[begin + k] - own.z;
-      const float contact = slack * (own.radius + radius_[begin + k]);
-      beyond[k] = dx * dx + dy * dy + dz * dz - contact * contact;
-    }
-    return lanes_up_to_zero(beyond);
   }
 
  private:
-  static constexpr float slack = 1.0001F;
+  struct Boxes {  // of eight octets
+    std::array<Lanes, 3> low, high;
+    Lanes radius;  // the largest of each
+  };
 
   void resize(std::size_t n) {
-    if (n <= x_.size()) return;
-    for (auto* values : {&x_, &y_, &z_, &radius_}) values->resize(n);
-    rank_.resize(n);
-  }
-  static void find_box(const std::vector<float>& at, std::size_t group, float& low, float& high) {
-    const auto first = at.begin() + static_cast<std::ptrdiff_t>(group * lanes);
-    low = high = *first;
-    for (std::size_t k = 1; k < lanes; ++k) {
-      low = std::min(low, first[static_cast<std::ptrdiff_t>(k)]);
-      high = std::max(high, first[static_cast<std::ptrdiff_t>(k)]);
-    }
+    if (n <= rank_.size()) return;
+    octet_.resize((n + lanes - 1) / lanes);
+    rank_.resize(octet_.size() * lanes);
   }
 
   std::size_t n_ = 0;
-  std::vector<float> x_, y_, z_, radius_;
+  std::vector<Octet> octet_;
   std::vector<std::int64_t> rank_;
-  std::array<std::vector<float>, 6> box_;  // of each group: low x, y, z, then high
-  std::vector<float> largest_;             // radius of each group
+  std::vector<Boxes> box_;
 };
+
+// Ratio of the largest to the smallest radius up to which pairs are met once.
+constexpr double most_alike = 2.0;
 
 class PairSearch {
  public:
@@ -147,7 +196,8 @@ class PairSearch {
     radius_um_.reserve(radius_um.size());
     for (const std::int64_t id : cells.order()) radius_um_.push_back(radius_um[place(id)]);
     const auto [low, high] = std::minmax_element(radius_um_.begin(), radius_um_.end());
-    equal_ = *low == *high;
+    symmetric_ = *high <= most_alike * *low;
+    largest_ = *high;
   }
 
   // Adds the overlaps of the cells of a bin.
@@ -158,46 +208,68 @@ class PairSearch {
     const Vec3 low = cells_.bin_low(bin);
     const Vec3 center = low + 0.5 * Vec3{edge, edge, edge};
     const double largest = *std::max_element(radius_um_.begin() + first, radius_um_.begin() + end);
-    const double reach = 2.0 * largest;
+    const double reach = symmetric_ ? largest + largest_ : 2.0 * largest;
+    const double half = static_cast<double>(slack) * (0.5 * edge + reach);
     near.clear();
-    cells_.visit_around(
-        low, low + Vec3{edge, edge, edge}, reach, [&](std::int64_t from, std::int64_t to) {
-          if (equal_) to = std::min(to, end);  // of equal cells the lower ranks
-          if (from >= to) return;
-          near.add(cells_, radius_um_, from, to, center, slack * (0.5 * edge + reach));
-        });
+    near.add(cells_, radius_um_, first, end, center, half);
+    const std::size_t n_own = near.size();
+    cells_.visit_around(low, low + Vec3{edge, edge, edge}, reach,
+                        [&](std::int64_t from, std::int64_t to) {
+                          // Of like cells those of higher rank: each pair is met once.
+                          if (!symmetric_) {
+                            near.add(cells_, radius_um_, from, std::min(to, first), center, half);
+                          }
+                          near.add(cells_, radius_um_, std::max(from, end), to, center, half);
+                        });
     near.finish();
-    for (std::int64_t rank = first; rank < end; ++rank) search(rank, center, near, report);
-  }
-
- private:
-  // Overlaps of one cell with smaller ones (and equal ones of lower rank), so that each pair is
-  // met once and a search never reaches beyond twice the cell's own radius.
-  void search(std::int64_t rank, Vec3 center, const Candidates& near, OverlapReport& report) const {
-    const Vec3 at = cells_.point(rank) - center;
-    const Sphere own{static_cast<float>(at.x), static_cast<float>(at.y), static_cast<float>(at.z),
-                     static_cast<float>(radius_um_[place(rank)])};
-    std::int64_t n_found = 0;
-    for (std::size_t first = 0; first < near.n_groups(); first += Candidates::lanes) {
-      for (unsigned groups = near.near_groups(first, own); groups != 0; groups &= groups - 1) {
-        const std::size_t group = first + static_cast<std::size_t>(std::countr_zero(groups));
-        for (unsigned cells = near.near_cells(group, own); cells != 0; cells &= cells - 1) {
-          const std::size_t i =
-              group * Candidates::lanes + static_cast<std::size_t>(std::countr_zero(cells));
-          if (!overlaps(rank, near.rank(i), report)) continue;
-          if (++n_found < max_pairs_per_cell) continue;
-          report.is_lower_bound = true;
-          return;
-        }
-      }
+    for (std::size_t own = 0; own * lanes < n_own; ++own) {
+      search(own, std::min(lanes, n_own - own * lanes), near, report);
     }
   }
 
-  // Whether two cells overlap in double precision; then the report counts them.
+ private:
+  using Counts = std::array<std::int64_t, lanes>;
+
+  // Overlaps of an octet of the bin: in single precision first, then pair by pair.
+  void search(std::size_t own, std::size_t n_own, const Candidates& near,
+              OverlapReport& report) const {
+    Counts found{};
+    near.visit_near(own, symmetric_ ? own : 0, [&](std::size_t other) {
+      const bool may = other == own ? may_overlap<true>(near.octet(own), near.octet(own))
+                                    : may_overlap<false>(near.octet(own), near.octet(other));
+      return !may || compare(own, n_own, other, near, found, report);
+    });
+  }
+
+  // Returns whether any cell of the octet has still overlaps to count.
+  bool compare(std::size_t own, std::size_t n_own, std::size_t other, const Candidates& near,
+               Counts& found, OverlapReport& report) const {
+    const std::size_t first = other * lanes;
+    const std::size_t end = std::min(near.size(), first + lanes);
+    bool any_left = false;
+    for (std::size_t k = 0; k < n_own; ++k) {
+      const std::size_t i = own * lanes + k;
+      for (std::size_t j = first; j < end && found[k] < max_pairs_per_cell; ++j) {
+        if (j == i || (symmetric_ && j < i)) continue;
+        if (overlaps(near.rank(i), near.rank(j), report)) ++found[k];
+      }
+      if (found[k] < max_pairs_per_cell) {
+        any_left = true;
+      } else {
+        report.is_lower_bound = true;
+      }
+    }
+    return any_left;
+  }
+
+  // Whether a cell overlaps another in double precision; then the report counts them. Where sizes
+  // differ much, only smaller ones, or equal ones of higher rank: a search never reaches beyond
+  // twice the cell's own radius.
   bool overlaps(std::int64_t rank, std::int64_t other, OverlapReport& report) const {
     const double radius = radius_um_[place(rank)];
     const double other_radius = radius_um_[place(other)];
-    if (other_radius > radius || (other_radius == radius && other >= rank)) return false;
+    const bool is_later = other_radius < radius || (other_radius == radius && other > rank);
+    if (!symmetric_ && !is_later) return false;
     const Vec3 offset = cells_.point(other) - cells_.point(rank);
     const double squared = dot(offset, offset);
     const double contact_um = radius + other_radius;
@@ -212,11 +284,10 @@ class PairSearch {
     return true;
   }
 
-  static constexpr double slack = 1.0001;  // of single precision
-
   const GridIndex& cells_;
   double keep_;
-  bool equal_ = false;
+  bool symmetric_ = false;  // a pair is met once, from its lower rank
+  double largest_ = 0.0;
   std::vector<double> radius_um_;  // by rank
 };
 

@@ -32,6 +32,7 @@ constexpr double least_step = 0.001;
 constexpr double most_softness = 1.3;  // of the volume
 constexpr std::int64_t start_sweeps = 20;
 constexpr std::int64_t step_sweeps = 8;  // between two steps of growth
+constexpr std::int64_t direct_rounds = 400;
 constexpr std::int64_t max_rounds = 150;
 constexpr int max_failures = 12;
 
@@ -59,8 +60,9 @@ double grow(SpherePacking& spheres, const Recipe& recipe, double wanted) {
     const double volume = std::clamp(recipe.soft / fraction, 1.0, most_softness);
     return spheres.push_apart(std::pow(volume, 1.0 / recipe.dimensions), rounds);
   };
+  if (push(wanted, direct_rounds)) return wanted;
   double reached = std::min(recipe.start, wanted);
-  if (!push(reached, 4 * max_rounds)) return 0.0;
+  if (!push(reached, direct_rounds)) return 0.0;
   spheres.mix(start_sweeps);
   double most_step = first_step;
   for (int n_failures = 0; reached < wanted;) {

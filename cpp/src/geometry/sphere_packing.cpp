@@ -2,12 +2,12 @@
 #include "immunodose/geometry/sphere_packing.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <utility>
 
 #include "immunodose/core/error.hpp"
 #include "immunodose/core/streams.hpp"
+#include "immunodose/geometry/sphere_relaxation.hpp"
 
 namespace immunodose {
 
@@ -22,14 +22,6 @@ constexpr double least_skin = 0.1;  // of the mean diameter
 // Neighbors that a cell has within the reach of its list, on average; more make the lists last
 // longer and the visits of them slower.
 constexpr double neighbors_wanted = 9.0;
-
-// Of the way to a distance beyond contact a cell takes this share, and its neighbor the same of
-// what is left in its turn: over-relaxation, found best among 0.5 to 1.1.
-constexpr double own_share = 0.8;
-// Soft spheres even out fast, but in the end their balance can keep a pair too close.
-constexpr double softness_decay = 0.985;  // per round
-constexpr double least_softness = 1.003;  // some overshoot ends overlaps for good
-constexpr double quiet = 0.003;  // moves shorter than this share of the radius wake no neighbors
 
 // Step length that keeps about 40 % of the moves: too short or too long both mix slowly.
 double adapted_step_um(double step_um, double accepted_share, double longest_um) {
@@ -118,8 +110,6 @@ void SpherePacking::sort_cells(double edge_um) {
   if (radius_.size() > 1) permute(radius_, index_->order());
   centers_.reserve(static_cast<std::size_t>(index_->size()));
   for (std::int64_t i = 0; i < index_->size(); ++i) centers_.push_back(index_->point(i));
-  active_.assign(centers_.size(), 1);
-  next_active_.assign(centers_.size(), 0);
 }
 
 void SpherePacking::list_neighbors() {
@@ -232,72 +222,16 @@ void SpherePacking::move_at_random(std::int64_t i, Tally& tally) {
 }
 
 bool SpherePacking::push_apart(double softness, std::int64_t max_rounds) {
-  for (std::int64_t round = 0; round < max_rounds; ++round) {
-    if (stop_ && stop_()) throw Interrupted();
-    if (is_stale_) rebuild();
-    const Tally tally = for_each_cell([&](std::int64_t i, Tally& own) { push(i, softness, own); });
-    softness = std::max(least_softness, 1.0 + softness_decay * (softness - 1.0));
-    // Few held cells wait for the next look: lists cost as much as several rounds.
-    is_stale_ = tally.n_held > (round % 8 == 7 ? 0 : size() / 256);
-    active_.swap(next_active_);
-    std::fill(next_active_.begin(), next_active_.end(), std::uint8_t{0});
-    if (tally.n_changed == 0 && !mark_overlapping()) return true;
-  }
-  return false;
-}
-
-// Away from all cells closer than `softness` times contact, those that only come near among them:
-// spheres that touch no more still relax, so that overlaps end in few rounds.
-void SpherePacking::push(std::int64_t i, double softness, Tally& tally) {
-  if (active_[static_cast<std::size_t>(i)] == 0) return;
-  const Vec3 p = at(i);
-  const double own_um = radius(i);
-  Vec3 shift{};
-  bool overlaps = false;
-  for (const std::int32_t j : neighbors(i)) {
-    const Vec3 offset = p - at(j);
-    const double squared = dot(offset, offset);
-    const double contact_um = scale_ * (own_um + radius(j));
-    const double soft_um = softness * contact_um;
-    if (squared >= soft_um * soft_um || squared == 0.0) continue;
-    overlaps = overlaps || squared < contact_um * contact_um;
-    shift = shift + (own_share * (soft_um / std::sqrt(squared) - 1.0)) * offset;
-  }
-  const double length_um = norm(shift);
-  if (length_um == 0.0) return;
-  if (overlaps) ++tally.n_changed;
-  if (overlaps || length_um > quiet * scale_ * own_um) wake(i, next_active_);
-  const double share = std::min(1.0, 0.4 * skin_um_ / length_um);
-  const Vec3 moved = confined(p + share * shift, own_um);
-  if (is_held(i, moved)) {
-    ++tally.n_held;
-    return;
-  }
-  centers_[static_cast<std::size_t>(i)] = moved;
-}
-
-// Lets the cell and its neighbors take part in the next round.
-void SpherePacking::wake(std::int64_t i, std::vector<std::uint8_t>& active) {
-  const auto set = [&](std::int64_t k) {
-    std::atomic_ref(active[static_cast<std::size_t>(k)]).store(1, std::memory_order_relaxed);
-  };
-  set(i);
-  for (const std::int32_t j : neighbors(i)) set(j);
-}
-
-bool SpherePacking::mark_overlapping() {
-  const Tally tally = for_each_cell([this](std::int64_t i, Tally& own) {
-    const Vec3 p = at(i);
-    for (const std::int32_t j : neighbors(i)) {
-      const Vec3 offset = p - at(j);
-      const double contact_um = scale_ * (radius(i) + radius(j));
-      if (dot(offset, offset) >= contact_um * contact_um) continue;
-      ++own.n_changed;
-      wake(i, active_);
-      return;
-    }
-  });
-  return tally.n_changed > 0;
+  index_.reset();
+  lists_ = {};
+  SphereRelaxation relaxation({space_, std::exchange(centers_, {}), std::exchange(radius_, {}),
+                               scale_, outer_um_, n_threads_},
+                              stop_);
+  const bool is_done = relaxation.run(softness, max_rounds);
+  centers_ = relaxation.release_centers();
+  radius_ = relaxation.release_radii();
+  is_stale_ = true;
+  return is_done;
 }
 
 Centers SpherePacking::split_centers() const {

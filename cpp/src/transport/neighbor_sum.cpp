@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "immunodose/core/error.hpp"
+#include "immunodose/core/progress.hpp"
 
 namespace immunodose {
 namespace {
@@ -103,6 +104,10 @@ class NeighborSummer {
     PollBetween poll(stop);
     for (std::int64_t done = 0; done < most_bins; done += bins_per_round) {
       poll();
+      const auto share = [&](std::int64_t bins) {
+        return static_cast<double>(std::min(bins, most_bins)) / static_cast<double>(most_bins);
+      };
+      const ProgressSpan span(share(done), share(done + bins_per_round));
       run_blocks(
           static_cast<std::int64_t>(chunks.size()), n_threads,
           [&](std::int64_t i) {
@@ -112,6 +117,7 @@ class NeighborSummer {
           },
           stop);
     }
+    const ProgressSpan after_pairs(1.0, 1.0);
     parallel_for(
         cells_.size(), cells_per_block, n_threads,
         [&](std::int64_t begin, std::int64_t end) {
@@ -282,7 +288,6 @@ class NeighborSummer {
       add_without_partner(rank + static_cast<std::int64_t>(k), k, partners, around);
     }
     return counted;
-  }
   }
 
   // A column for each compartment of the sources and channel: (compartment, channel).

@@ -104,6 +104,16 @@ Summation method_for(const PopulationTables& tables, double reach_um) {
   return plan.spacing_um > 0.0 && pays ? Summation::particle_mesh : Summation::cell_list;
 }
 
+double cost_s(const PopulationTables& tables, const Channels& channels) {
+  const auto n = static_cast<double>(tables.input().x_um.size());
+  if (channels.summation == Summation::particle_mesh) {
+    const MeshPlan plan = plan_mesh(tables, channels.reach_um, channels.kernels.size());
+    if (plan.spacing_um > 0.0) return plan.cost_s;
+  }
+  const double reach = channels.reach_um + 2.0 * tables.largest_radius_um();
+  return n * (seconds_per_point + neighbors_within(tables, reach) * seconds_per_pair);
+}
+
 }  // namespace
 
 MeshPlan plan_mesh(const PopulationTables& tables, double reach_um, std::size_t n_kernels,
@@ -114,7 +124,8 @@ MeshPlan plan_mesh(const PopulationTables& tables, double reach_um, std::size_t 
   best.cost_s = std::numeric_limits<double>::infinity();
   auto found = std::find_if(mesh_errors.begin(), mesh_errors.end(),
                             [&](const MeshError& e) { return e.error <= tables.model().rtol; });
-  if (static_cast<std::size_t>(mesh_errors.end() - found) <= attempt || in.x_um.empty()) return {};
+  if (static_cast<std::size_t>(mesh_errors.end() - found) <= attempt || in.x_um.size() < 2)
+    return {};
   found += static_cast<std::ptrdiff_t>(attempt);
   // Fewer nodes than this per cell, so that memory stays that of the cells.
   const double most_nodes = 64.0 * n + 1e6;
@@ -181,6 +192,7 @@ std::vector<Channels> make_channels(const PopulationTables& tables) {
       channels.output = {0};
     }
     channels.n_doses = channels.kernels.size() * model.target.size();
+    channels.cost_s = cost_s(tables, channels);
   }
   return all;
 }

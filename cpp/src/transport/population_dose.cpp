@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <optional>
 #include <utility>
 
 #include "immunodose/core/constants.hpp"
 #include "immunodose/core/error.hpp"
+#include "immunodose/core/progress.hpp"
 #include "immunodose/transport/derived_target.hpp"
 #include "immunodose/transport/offset_self_dose.hpp"
 #include "immunodose/transport/population_cross.hpp"
@@ -18,58 +20,79 @@ namespace immunodose {
 namespace {
 
 constexpr std::int64_t cells_per_block = 4096;
+// Of a column that is needed for others, but not asked for.
+constexpr std::size_t no_place = std::numeric_limits<std::size_t>::max();
 
+// Columns of a row of doses: targets, kernels, origins.
+std::size_t n_emissions(const PopulationModel& model) {
+  return model.split_emission ? model.kernel.size() : 1;
+}
+std::size_t n_origins(const PopulationModel& model) { return model.split_origin ? 2 : 1; }
+std::size_t row_size(const PopulationModel& model) {
+  return model.target.size() * n_emissions(model) * n_origins(model);
+}
+
+template <class Real>
 class Engine {
  public:
-  Engine(const PopulationInput& input, const PopulationModel& model, int n_threads,
-         const StopPoll& stop)
+  Engine(const PopulationInput& input, const PopulationModel& model,
+         const PopulationOutput<Real>& output, int n_threads, const StopPoll& stop)
       : in_(input),
         model_(model),
+        out_(output),
         derived_(derived_target(model.target, input.membrane_thickness_um)),
-        scored_(without_derived(model, derived_)),
+        scored_(scored_model(input, model, derived_)),
         tables_(input, scored_, n_threads, stop) {
     if (input.nucleus_offset_um.empty()) return;
+    const ProgressSpan before_pairs(0.0, 0.0);
     sites_.emplace(input, n_threads, stop);
     site_tables_.emplace(sites_->input(), scored_, n_threads, stop);
   }
 
-  PopulationResult run() {
-    const std::size_t n_cells = in_.x_um.size();
-    if (n_cells == 0) return std::move(result_);
-    result_.dose_Gy.assign(n_cells * row_size(), 0.0);
-    if (model_.alpha_chain != nullptr) result_.hits.assign(n_cells * n_hit_columns, 0.0);
-    for (const auto& channels : make_channels(pair_tables())) {
+  std::vector<SummationReport> run() {
+    const auto all = make_channels(pair_tables());
+    double total_s = 0.0;
+    for (const auto& channels : all) total_s += channels.cost_s;
+    double done_s = 0.0;
+    for (const auto& channels : all) {
+      const ProgressSpan span(done_s / total_s, (done_s + channels.cost_s) / total_s);
       score_self(channels);
       score_cross(channels);
+      done_s += channels.cost_s;
+      end_of_span(tables_.stop());
     }
     if (derived_) derive_target();
     mark_empty_targets();
-    return std::move(result_);
+    return std::move(report_);
   }
 
  private:
   // Of what is summed over pairs: cells, or their sites.
   const PopulationTables& pair_tables() const { return sites_ ? *site_tables_ : tables_; }
 
-  static PopulationModel without_derived(const PopulationModel& model,
-                                         const std::optional<DerivedTarget>& derived) {
+  static PopulationModel scored_model(const PopulationInput& input, const PopulationModel& model,
+                                      const std::optional<DerivedTarget>& derived) {
     PopulationModel scored = model;
     if (derived) scored.target.erase(scored.target.begin() + static_cast<int>(derived->target));
+    const auto has = [&](Compartment wanted) {
+      return std::find(model.target.begin(), model.target.end(), wanted) != model.target.end();
+    };
+    // The dose to a cytoplasm around a nucleus off the center is found from that to the nucleus.
+    if (!input.nucleus_offset_um.empty() && has(Compartment::cytoplasm) &&
+        !has(Compartment::nucleus)) {
+      scored.target.push_back(Compartment::nucleus);
+    }
     return scored;
   }
 
-  // Number of a scored target among all.
+  // Number of a scored target among all; as many as there are for one that is not asked for.
   std::size_t target_place(std::size_t scored) const {
     return derived_ && scored >= derived_->target ? scored + 1 : scored;
   }
 
-  std::size_t n_emissions() const { return model_.split_emission ? model_.kernel.size() : 1; }
-  std::size_t n_origins() const { return model_.split_origin ? 2 : 1; }
-  std::size_t row_size() const { return model_.target.size() * n_emissions() * n_origins(); }
-
   // A nucleus as large as its cell leaves no cytoplasm, whose dose is then undefined.
   void mark_empty_targets() {
-    const std::size_t n_columns = n_emissions() * n_origins();
+    const std::size_t n_columns = n_emissions(model_) * n_origins(model_);
     for (std::size_t t = 0; t < model_.target.size(); ++t) {
       std::vector<char> is_empty;
       for (const CellShape& shape : in_.shape) {
@@ -80,15 +103,20 @@ class Engine {
       if (std::find(is_empty.begin(), is_empty.end(), 1) == is_empty.end()) continue;
       for (std::size_t cell = 0; cell < in_.x_um.size(); ++cell) {
         if (is_empty[static_cast<std::size_t>(in_.shape_of[cell])] == 0) continue;
-        std::fill_n(&result_.dose_Gy[cell * row_size() + t * n_columns], n_columns,
-                    std::numeric_limits<double>::quiet_NaN());
+        for (const std::int64_t column : out_.column.subspan(t * n_columns, n_columns)) {
+          out_.dose_Gy[cell * out_.n_columns + static_cast<std::size_t>(column)] =
+              std::numeric_limits<Real>::quiet_NaN();
+        }
       }
     }
   }
 
-  // Parts without a volume have a share of zero.
+  // Parts without a volume have a share of zero. The parts hold what was there before, too.
   void derive_target() {
-    const std::size_t n_columns = n_emissions() * n_origins();
+    const std::size_t n_columns = n_emissions(model_) * n_origins(model_);
+    const auto place = [&](std::size_t target, std::size_t column) {
+      return static_cast<std::size_t>(out_.column[target * n_columns + column]);
+    };
     std::vector<double> shares;  // (shape, part)
     for (const CellShape& shape : in_.shape) {
       const auto own = derived_->shares(shape, model_.target, in_.membrane_thickness_um);
@@ -100,13 +128,16 @@ class Engine {
         [&](std::int64_t begin, std::int64_t end) {
           for (auto cell = static_cast<std::size_t>(begin); cell < static_cast<std::size_t>(end);
                ++cell) {
-            double* const dose = &result_.dose_Gy[cell * row_size()];
-            double* const whole = dose + derived_->target * n_columns;
+            Real* const dose = &out_.dose_Gy[cell * out_.n_columns];
             const double* const share =
                 &shares[static_cast<std::size_t>(in_.shape_of[cell]) * n_parts];
-            for (std::size_t i = 0; i < n_parts; ++i) {
-              const double* const part = dose + derived_->part[i] * n_columns;
-              for (std::size_t c = 0; c < n_columns; ++c) whole[c] += share[i] * part[c];
+            for (std::size_t c = 0; c < n_columns; ++c) {
+              double whole = 0.0;
+              for (std::size_t i = 0; i < n_parts; ++i) {
+                if (share[i] == 0.0) continue;  // its dose may be NaN
+                whole += share[i] * static_cast<double>(dose[place(derived_->part[i], c)]);
+              }
+              dose[place(derived_->target, c)] = static_cast<Real>(whole);
             }
           }
         },
@@ -119,22 +150,31 @@ class Engine {
     std::vector<std::size_t> places;
     for (std::size_t c = 0; c < channels.n_doses; ++c) {
       const std::size_t emission = channels.output[c / n_targets];
-      places.push_back((target_place(c % n_targets) * n_emissions() + emission) * n_origins() +
-                       (model_.split_origin ? origin : 0));
+      const std::size_t target = target_place(c % n_targets);
+      if (target == model_.target.size()) {
+        places.push_back(no_place);
+        continue;
+      }
+      const std::size_t number = (target * n_emissions(model_) + emission) * n_origins(model_) +
+                                 (model_.split_origin ? origin : 0);
+      places.push_back(static_cast<std::size_t>(out_.column[number]));
     }
     return places;
   }
 
   void deposit(const std::vector<std::size_t>& places, std::size_t cell,
                std::span<const double> values) {
-    double* const dose = &result_.dose_Gy[cell * row_size()];
-    for (std::size_t c = 0; c < places.size(); ++c) dose[places[c]] += values[c];
+    Real* const dose = &out_.dose_Gy[cell * out_.n_columns];
+    for (std::size_t c = 0; c < places.size(); ++c) {
+      if (places[c] != no_place) dose[places[c]] += static_cast<Real>(values[c]);
+    }
     for (std::size_t c = places.size(); c < values.size(); ++c) {
-      result_.hits[cell * n_hit_columns + c - places.size()] += values[c];
+      out_.hits[cell * n_hit_columns + c - places.size()] += values[c];
     }
   }
 
   void score_self(const Channels& channels) {
+    const ProgressSpan before_pairs(0.0, 0.0);
     if (sites_) {
       const OffsetSelfDose self(tables_, channels);
       add_self(channels, [&](std::size_t cell, std::vector<double>& per_decay) {
@@ -210,11 +250,12 @@ class Engine {
       report.class_spread = sites_->class_spread();
       combine_sums(channels, places, site_sums);
     }
-    result_.report.push_back(std::move(report));
+    report_.push_back(std::move(report));
   }
 
   void combine_sums(const Channels& channels, const std::vector<std::size_t>& places,
                     std::span<const double> site_sums) {
+    const ProgressSpan after_pairs(1.0, 1.0);
     parallel_for(
         static_cast<std::int64_t>(in_.x_um.size()), cells_per_block, tables_.n_threads(),
         [&](std::int64_t begin, std::int64_t end) {
@@ -279,13 +320,31 @@ class Engine {
 
   const PopulationInput& in_;
   const PopulationModel& model_;
+  const PopulationOutput<Real>& out_;
   std::optional<DerivedTarget> derived_;
-  PopulationModel scored_;  // without the target that is derived
+  PopulationModel scored_;  // without the derived target, with a nucleus that others need
   PopulationTables tables_;
   std::optional<PopulationSites> sites_;  // of cells with nuclei off their centers
   std::optional<PopulationTables> site_tables_;
-  PopulationResult result_;
+  std::vector<SummationReport> report_;
 };
+
+template <class Real>
+void check_output(const PopulationInput& input, const PopulationModel& model,
+                  const PopulationOutput<Real>& output) {
+  const std::size_t n = input.x_um.size();
+  const bool fits =
+      std::all_of(output.column.begin(), output.column.end(), [&](std::int64_t column) {
+        return column >= 0 && static_cast<std::size_t>(column) < output.n_columns;
+      });
+  if (!fits || output.column.size() != row_size(model)) {
+    throw InputError("columns of the dose do not fit its targets, kernels and origins");
+  }
+  const std::size_t n_hits = model.alpha_chain == nullptr ? 0 : n * n_hit_columns;
+  if (output.dose_Gy.size() != n * output.n_columns || output.hits.size() != n_hits) {
+    throw InputError("population results differ in length");
+  }
+}
 
 void check_sizes(const PopulationInput& input) {
   const std::size_t n = input.x_um.size();
@@ -299,17 +358,6 @@ void check_sizes(const PopulationInput& input) {
   }
   if (!input.nucleus_offset_um.empty() && input.nucleus_offset_um.size() != 3 * n) {
     throw InputError("offsets of nuclei: 3 numbers for each cell");
-  }
-}
-
-// The dose to a cytoplasm around a nucleus off the center is found from that to the nucleus.
-void check_targets(const PopulationInput& input, const PopulationModel& model) {
-  const auto scored = [&](Compartment wanted) {
-    return std::find(model.target.begin(), model.target.end(), wanted) != model.target.end();
-  };
-  if (!input.nucleus_offset_um.empty() && scored(Compartment::cytoplasm) &&
-      !scored(Compartment::nucleus)) {
-    throw InputError("cytoplasm of cells with nuclei off their centers: score the nucleus too");
   }
 }
 
@@ -332,11 +380,37 @@ Region compartment_region(const CellShape& shape, Compartment compartment,
   throw InputError("unknown compartment");
 }
 
+template <class Real>
+std::vector<SummationReport> add_population_dose(const PopulationInput& input,
+                                                 const PopulationModel& model,
+                                                 const PopulationOutput<Real>& output,
+                                                 int n_threads, const StopPoll& stop) {
+  check_sizes(input);
+  check_output(input, model, output);
+  if (input.x_um.empty()) return {};
+  return Engine<Real>(input, model, output, n_threads, stop).run();
+}
+
+template std::vector<SummationReport> add_population_dose(const PopulationInput&,
+                                                          const PopulationModel&,
+                                                          const PopulationOutput<double>&, int,
+                                                          const StopPoll&);
+template std::vector<SummationReport> add_population_dose(const PopulationInput&,
+                                                          const PopulationModel&,
+                                                          const PopulationOutput<float>&, int,
+                                                          const StopPoll&);
+
 PopulationResult population_dose(const PopulationInput& input, const PopulationModel& model,
                                  int n_threads, const StopPoll& stop) {
-  check_sizes(input);
-  check_targets(input, model);
-  return Engine(input, model, n_threads, stop).run();
+  const std::size_t n_cells = input.x_um.size();
+  PopulationResult result;
+  result.dose_Gy.assign(n_cells * row_size(model), 0.0);
+  if (model.alpha_chain != nullptr) result.hits.assign(n_cells * n_hit_columns, 0.0);
+  std::vector<std::int64_t> column(row_size(model));
+  std::iota(column.begin(), column.end(), 0);
+  const PopulationOutput<double> output{result.dose_Gy, row_size(model), column, result.hits};
+  result.report = add_population_dose(input, model, output, n_threads, stop);
+  return result;
 }
 
 }  // namespace immunodose

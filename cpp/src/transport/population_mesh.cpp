@@ -6,6 +6,7 @@
 #include <limits>
 #include <optional>
 
+#include "immunodose/core/progress.hpp"
 #include "immunodose/geometry/grid_index.hpp"
 #include "immunodose/transport/far_kernel.hpp"
 #include "immunodose/transport/population_cross.hpp"
@@ -51,12 +52,16 @@ class MeshSum {
 
   // Returns the error measured at some cells.
   double make_far_fields() {
+    const ProgressSpan first_half(0.0, 0.5);
     double measured_error = 0.0;
     far_sums_ = far_fields(measured_error);
+    whole_ = {};  // no longer needed: room for the near pairs
+    apart_ = {};
     return measured_error;
   }
 
   std::int64_t add_near_pairs(const CrossSink& sink) const {
+    const ProgressSpan second_half(0.5, 1.0);
     const std::size_t width = channels_.width();
     const CrossSink with_far = [&](std::span<const std::int64_t> cells, std::span<double> sums) {
       for (std::size_t i = 0; i < cells.size(); ++i) {
@@ -268,7 +273,10 @@ class MeshSum {
     const bool targets_differ =
         std::any_of(to_um2_.begin(), to_um2_.end(), [](double value) { return value != 0.0; });
     LargeVector<float> far(in_.x_um.size() * channels_.width());
+    const auto n_kernels = static_cast<double>(far_.size());
     for (std::size_t k = 0; k < far_.size(); ++k) {
+      const ProgressSpan one(static_cast<double>(k) / n_kernels,
+                             static_cast<double>(k + 1) / n_kernels);
       const auto field =
           mesh.unfold(convolver.convolve(octant(mesh.shape(), k), factor, k + 1 == far_.size()));
       const auto value = mesh.gather(field);
@@ -277,6 +285,7 @@ class MeshSum {
       store(k, mesh.ids(), value, second, far);
       const double error = check(k, cells.order(), far);
       measured_error = std::isnan(error) ? error : std::max(measured_error, error);
+      end_of_span(tables_.stop());
     }
     return far;
   }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "immunodose/core/progress.hpp"
 #include "immunodose/transport/population_images.hpp"
 
 namespace immunodose {
@@ -104,6 +105,7 @@ void PopulationPairs::number_tables() {
 }
 
 void PopulationPairs::fill_tables(const AdjustTable& adjust) {
+  const ProgressSpan before_pairs(0.0, 0.0);
   const auto edges = pairs_.grid.edges_um2();
   const std::size_t n_classes = tables_.n_classes();
   const std::size_t n_slots = n_classes * compartment_.size();
@@ -272,6 +274,7 @@ void PopulationPairs::number_sources(const GridIndex& cells, NeighborSources& li
 }
 
 NeighborSources PopulationPairs::list_sources(const GridIndex& cells) const {
+  const ProgressSpan before_pairs(0.0, 0.0);
   NeighborSources list;
   number_sources(cells, list);
   const PopulationInput& in = tables_.input();
@@ -323,6 +326,7 @@ void PopulationPairs::set_partners(const GridIndex& cells, NeighborTargets& list
 }
 
 NeighborTargets PopulationPairs::list_targets(const GridIndex& cells) const {
+  const ProgressSpan before_pairs(0.0, 0.0);
   const PopulationInput& in = tables_.input();
   NeighborTargets list;
   const auto n = static_cast<std::size_t>(cells.size());

@@ -17,6 +17,13 @@ constexpr Compartment sources[n_source_compartments] = {
 constexpr std::int64_t cells_per_block = 16384;
 constexpr std::uint64_t kind_hits = 1;  // first in the keys of tables of a kind
 constexpr std::uint64_t kind_values = 2;
+constexpr std::uint64_t kind_slowing = 3;
+
+struct KeptSlowing {
+  AlphaSlowing slowing;
+  // 1200 energies and 4000 roots, two numbers each (alpha_stopping.cpp).
+  static std::size_t n_bytes() { return 10400 * sizeof(double); }
+};
 
 double extent(std::span<const double> values) {
   if (values.empty()) return 0.0;
@@ -28,11 +35,8 @@ double extent(std::span<const double> values) {
 
 PopulationTables::PopulationTables(const PopulationInput& input, const PopulationModel& model,
                                    int n_threads, StopPoll stop)
-    : in_(input),
-      model_(model),
-      n_threads_(n_threads),
-      stop_(std::move(stop)),
-      slowing_(input.density_g_per_cm3) {
+    : in_(input), model_(model), n_threads_(n_threads), stop_(std::move(stop)) {
+  if (model_.alpha_chain != nullptr) find_slowing();
   find_used_sources();
   if (in_.shape.empty()) return;
   const auto by_radius = [](const CellShape& a, const CellShape& b) {
@@ -42,6 +46,15 @@ PopulationTables::PopulationTables(const PopulationInput& input, const Populatio
   smallest_radius_um_ = low->cell_radius_um;
   largest_radius_um_ = high->cell_radius_um;
   extent_um_ = {extent(in_.x_um), extent(in_.y_um), extent(in_.z_um)};
+}
+
+void PopulationTables::find_slowing() {
+  const auto make = [&] { return KeptSlowing{AlphaSlowing(in_.density_g_per_cm3)}; };
+  const auto kept = model_.cache == nullptr
+                        ? std::make_shared<const KeptSlowing>(make())
+                        : model_.cache->find_or_make<KeptSlowing>(
+                              CacheKey().add(kind_slowing).add(in_.density_g_per_cm3), make);
+  slowing_ = std::shared_ptr<const AlphaSlowing>(kept, &kept->slowing);
 }
 
 void PopulationTables::find_used_sources() {
@@ -116,7 +129,7 @@ double PopulationTables::alpha_reach_um() const {
   double reach = 0.0;
   if (model_.alpha_chain == nullptr) return reach;
   for (const auto& line : model_.alpha_chain->lines) {
-    if (line.yield > 0.0) reach = std::max(reach, slowing_.range_um(line.energy_keV));
+    if (line.yield > 0.0) reach = std::max(reach, slowing_->range_um(line.energy_keV));
   }
   return reach;
 }
@@ -160,7 +173,7 @@ HitTables PopulationTables::hit_tables(const Channels& channels,
           const double radius = shapes[s].nucleus_radius_um;
           if (radius == 0.0) continue;  // a site without its nucleus
           const auto make = [&] {
-            return PointHitTable(*model_.alpha_chain, radius, in_.density_g_per_cm3, slowing_);
+            return PointHitTable(*model_.alpha_chain, radius, in_.density_g_per_cm3, *slowing_);
           };
           if (model_.cache == nullptr) {
             found[s] = std::make_shared<const PointHitTable>(make());

@@ -15,6 +15,23 @@ def log_survival(
     beta_per_Gy2: float,
     n_threads: int,
 ) -> tuple[FloatArray, list[int]]: ...
+def mean_dose_log_survival(
+    linear: npt.ArrayLike,
+    root: npt.ArrayLike,
+    protraction: npt.ArrayLike,
+    event_share: npt.ArrayLike,
+    n_threads: int,
+) -> FloatArray: ...
+def segment_specific_energy(
+    energy_keV: float, let_keV_per_um: float, radius_um: float, distance_um: float
+) -> float: ...
+def region_specific_energies(
+    energy_keV: npt.ArrayLike,
+    let_keV_per_um: npt.ArrayLike,
+    radius_um: float,
+    saturation_Gy: float,
+    n_threads: int,
+) -> tuple[FloatArray, FloatArray]: ...
 def sphere_kill_per_hit(y: float) -> float: ...
 def event_alpha_from_slope(
     slope_per_Gy: float, let_keV_per_um: float, nucleus_radius_um: float

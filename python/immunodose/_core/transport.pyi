@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,8 +109,12 @@ def population_dose(
     table_cache: TableCache | None,
     nucleus_offset_um: _Floats,
     box_um: tuple[float, float, float],
+    dose_Gy: _Floats | npt.NDArray[np.float32],
+    column: _Ints,
+    hits: _Floats,
+    report: Callable[[float], None] | None,
     n_threads: int,
-) -> tuple[_Floats, _Floats, list[dict[str, Any]]]: ...
+) -> list[dict[str, Any]]: ...
 def cell_monte_carlo(
     source_axes_um: _Axes,
     target_axes_um: _Axes,

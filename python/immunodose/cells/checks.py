@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 PLAUSIBLE_RADIUS_UM = (0.5, 100.0)  # small nuclei to oocytes
+# 2^34 um, 17 km: one grid of 2^20 bins per axis holds all cells, in which positions relative to a
+# bin are good to 1e-3 um in single precision (grid_index.hpp, neighbor_sum.cpp).
+LARGEST_EXTENT_UM = 2.0**34
 OVERLAP_TOLERANCE = 1e-9  # relative to the sum of the radii
 OFFSETS = ("nucleus_offset_x", "nucleus_offset_y", "nucleus_offset_z")
 # What is meant for one of these, capitals and doubled letters left out.
@@ -39,6 +42,18 @@ def require_finite(name: str, values: FloatArray) -> None:
     if bad.any():
         raise InputError(
             f"{name} holds NaN or inf ({_first(bad)}). Remove these cells or give their values."
+        )
+
+
+def _require_extent(name: str, values: FloatArray) -> None:
+    first, last = int(np.argmin(values)), int(np.argmax(values))
+    extent_um = float(values[last]) - float(values[first])
+    if extent_um > LARGEST_EXTENT_UM:
+        raise InputError(
+            f"{name} spans {extent_um:.4g} um (cells {first} and {last}; allowed: "
+            f"{LARGEST_EXTENT_UM:.4g} um): distances between neighbors would lose their digits. "
+            "Are the coordinates in um? Cells that far apart do not reach each other: compute "
+            "such groups one by one."
         )
 
 
@@ -221,6 +236,7 @@ def require_population(
         raise InputError("the population is empty (x_um has length 0). Give at least one cell.")
     for name, values in (("x_um", x_um), ("y_um", y_um), ("z_um", z_um)):
         require_finite(name, values)
+        _require_extent(name, values)
     require_finite("nucleus_radius_um", nucleus_radius_um)
     require_radius("cell_radius_um", cell_radius_um, allow_unusual=allow_unusual)
     require_radius("nucleus_radius_um", nucleus_radius_um, allow_unusual=allow_unusual)
@@ -274,11 +290,13 @@ def nucleus_offset_um(cells: xr.Dataset) -> FloatArray | None:
 
 
 def _per_cell_um(cells: xr.Dataset, name: str) -> FloatArray:
-    if cells[name].dims != ("cell",):
-        raise InputError(f"{name!r} has dims {cells[name].dims} (allowed: ('cell',)).")
-    if cells[name].attrs.get("units", "um") != "um":
-        raise UnitError(f"{name!r} has units {cells[name].attrs['units']!r} (allowed: 'um').")
-    return as_numbers(name, cells[name].values)
+    variable = cells.variables[name]
+    if variable.dims != ("cell",):
+        raise InputError(f"{name!r} has dims {variable.dims} (allowed: ('cell',)).")
+    if variable.attrs.get("units", "um") != "um":
+        raise UnitError(f"{name!r} has units {variable.attrs['units']!r} (allowed: 'um').")
+    values = variable.values
+    return values if values.dtype == np.float64 else as_numbers(name, values)
 
 
 def check(cells: xr.Dataset, *, allow_unusual: bool = True) -> None:

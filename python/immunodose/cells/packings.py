@@ -63,7 +63,7 @@ def spheroid(
         Radii in um, > 0; means of the distribution if `cell_radius_sd_um` is given.
     packing_fraction
         Volume of the cells over that of the spheroid, above 0. Random packings reach 0.60 from
-        some 20,000 cells on, less in small spheroids, where the wall takes room.
+        some 2,000 cells on, less in small spheroids, where the wall takes room.
     rng
         Seed of the arrangement; None draws entropy.
     cell_radius_sd_um

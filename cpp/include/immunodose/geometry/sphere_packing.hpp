@@ -59,7 +59,7 @@ class SpherePacking {
     std::uint32_t count;
   };
   struct Tally {
-    std::int64_t n_changed = 0;  // cells moved, or found to overlap
+    std::int64_t n_changed = 0;  // cells moved
     std::int64_t n_held = 0;     // cells that would leave the reach of their lists of neighbors
   };
 
@@ -78,9 +78,6 @@ class SpherePacking {
   template <class Body>
   Tally for_each_cell(const Body& body);
   void move_at_random(std::int64_t i, Tally& tally);
-  void push(std::int64_t i, double softness, Tally& tally);
-  void wake(std::int64_t i, std::vector<std::uint8_t>& active);
-  bool mark_overlapping();
   Centers split_centers() const;
 
   PackingSpace space_;
@@ -98,7 +95,6 @@ class SpherePacking {
   std::uint64_t n_sweeps_done_ = 0;
   bool is_stale_ = true;
   std::optional<GridIndex> index_;  // holds where cells were when neighbors were listed
-  std::vector<std::uint8_t> active_, next_active_;  // cells that are pushed
   std::vector<Neighbors> neighbors_;
   std::vector<std::vector<std::int32_t>> lists_;  // of blocks of cells
   using Pencil = std::array<std::int64_t, 2>;     // first row of bins along y and z

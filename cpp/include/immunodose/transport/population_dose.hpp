@@ -83,18 +83,34 @@ struct SummationReport {
   std::optional<double> class_spread = {};  // of sites: largest relative distance of radii to class
 };
 
-struct PopulationResult {
-  // (cell, target, kernel or 1, origin or 1): origin 0 = self, 1 = cross (medium included). Gy.
-  std::vector<double> dose_Gy;
-  // (cell, traversals and moments 0..5), empty without an alpha chain.
-  std::vector<double> hits;
-  std::vector<SummationReport> report;
-};
-
 // Traversals and the moments 0..5.
 inline constexpr std::size_t n_hit_columns = 1 + HitChannels::n_moments;
 
-// Eq. 17, docs/theory/transport.md, and docs/theory/population.md.
+// Where the doses go, which are added to what is there: no copy of a result stands beside it.
+template <class Real>
+struct PopulationOutput {
+  std::span<Real> dose_Gy;  // (cell, column)
+  std::size_t n_columns;    // of a row
+  // Column of each (target, kernel or 1, origin or 1): origin 0 = self, 1 = cross (medium
+  // included).
+  std::span<const std::int64_t> column;
+  std::span<double> hits;  // (cell, n_hit_columns) with an alpha chain, else empty
+};
+
+// Eq. 17, docs/theory/transport.md, and docs/theory/population.md. For double and float.
+template <class Real>
+std::vector<SummationReport> add_population_dose(const PopulationInput& input,
+                                                 const PopulationModel& model,
+                                                 const PopulationOutput<Real>& output,
+                                                 int n_threads, const StopPoll& stop = {});
+
+struct PopulationResult {
+  std::vector<double> dose_Gy;  // (cell, target, kernel or 1, origin or 1)
+  std::vector<double> hits;     // (cell, traversals and moments 0..5), empty without alphas
+  std::vector<SummationReport> report;
+};
+
+// The same as a result of its own.
 PopulationResult population_dose(const PopulationInput& input, const PopulationModel& model,
                                  int n_threads, const StopPoll& stop = {});
 

@@ -24,6 +24,7 @@ struct Channels {
   std::vector<std::size_t> output;    // emission column of each
   bool has_hits = false;
   std::size_t n_doses = 0;  // first column of the hits
+  double cost_s = 0.0;      // roughly: their share of the progress
 
   std::size_t width() const { return n_doses + (has_hits ? n_hit_columns : 0); }
 };
@@ -94,6 +95,7 @@ class PopulationTables {
                 const std::vector<double>& distance_um, const PointHitTable* hit_table) const;
 
  private:
+  void find_slowing();
   void find_used_sources();
   double medium_activity(std::size_t cell, std::size_t source) const;
   std::vector<double> make_values(const Channels& channels, Region source,
@@ -107,7 +109,7 @@ class PopulationTables {
   const PopulationModel& model_;
   int n_threads_;
   StopPoll stop_;
-  AlphaSlowing slowing_;
+  std::shared_ptr<const AlphaSlowing> slowing_;  // none without an alpha chain
   std::array<bool, n_source_compartments> used_{};
   std::vector<bool> active_;  // per class and source compartment
   double largest_radius_um_ = 0.0;

@@ -56,7 +56,11 @@ class TableCache {
  private:
   template <class Table>
   static std::size_t table_bytes(const Table& table) {
-    return table.size() * sizeof(*table.data());
+    if constexpr (requires { table.n_bytes(); }) {
+      return table.n_bytes();
+    } else {
+      return table.size() * sizeof(*table.data());
+    }
   }
   std::shared_ptr<const void> find(const std::string& key) const;
   void keep(const std::string& key, std::shared_ptr<const void> table, std::size_t n_bytes);
