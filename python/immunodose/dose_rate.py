@@ -23,7 +23,6 @@ from immunodose.physics import (
     require_physics,
     warn_of_electrons,
 )
-from immunodose.population_box import Box, BoxLike, box_attr, require_inside
 from immunodose.population_columns import dose_places
 from immunodose.population_inputs import (
     DTYPES,
@@ -56,7 +55,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import xarray as xr
 
-_SUMMING = ("summation", "rtol", "periodic_box_um")
+_SUMMING = ("summation", "rtol")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,6 @@ class _Setting:
     kept: tuple[str, ...]
     summation: str
     rtol: float
-    box_um: Box
     n_threads: int
 
     @property
@@ -102,7 +100,6 @@ def absorbed_dose_rate(
     density_g_per_cm3: float = 1.0,
     rtol: float = DEFAULT_RTOL,
     summation: str = "auto",
-    periodic_box_um: BoxLike | None = None,
     dtype: str = "float64",
     n_threads: int | None = None,
     merge: bool = True,
@@ -129,7 +126,7 @@ def absorbed_dose_rate(
     targets
         Those of nucleus, cytoplasm, membrane, cell to score; None takes all, or the nucleus if
         `split` has no target.
-    membrane_thickness_nm, density_g_per_cm3, rtol, summation, periodic_box_um, n_threads
+    membrane_thickness_nm, density_g_per_cm3, rtol, summation, n_threads
         As in `absorbed_dose`.
     dtype
         "float64" or "float32" for both results.
@@ -229,7 +226,6 @@ def prepared_rate(
         n_threads=resolve_threads(arguments["n_threads"]),
         **summation_options("kernel", *(arguments[name] for name in _SUMMING)),
     )
-    require_inside(cells, setting.box_um)
     parts = [_part(one, setting) for one in timed_decays(cells, arguments["effective_half_life_h"])]
     size = RateSize(
         n_cells=int(cells.sizes["cell"]),
@@ -380,7 +376,6 @@ def _dose_of_components(
             split_emission_origin=(split, "origin" in setting.kept),
             summation=setting.summation,
             rtol=setting.rtol,
-            box_um=setting.box_um,
             n_threads=setting.n_threads,
         )
         labels = [emission for _, emission, _ in kernels]
@@ -449,7 +444,6 @@ def _attrs(setting: _Setting, reports: list[Any], courses: TimeCourses) -> dict[
         dose_rate_membrane_thickness_nm=setting.membrane_um * NM_PER_UM,
         dose_rate_density_g_per_cm3=setting.density,
         dose_rate_rtol=setting.rtol,
-        **{f"dose_rate_{name}": edge for name, edge in box_attr(setting.box_um).items()},
         dose_rate_summation=summation_attr(reports),
         dose_rate_cross_dose_class_spread=spread,
     )

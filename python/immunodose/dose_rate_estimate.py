@@ -30,7 +30,6 @@ def rate_needs(cells: xr.Dataset, arguments: Mapping[str, Any]) -> dict[str, flo
         n_threads=setting.n_threads,
         summation=setting.summation,
         rtol=setting.rtol,
-        box_um=setting.box_um,
     )
     population = describe_population(cells, [part.decays.agent for part in parts], options)
     sweeps = []

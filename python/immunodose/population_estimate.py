@@ -15,7 +15,6 @@ from immunodose.data.nuclides import emissions as emissions_of
 from immunodose.errors import ResourceError
 from immunodose.memory import available_memory_MB
 from immunodose.physics import PhysicsModel, physics_model, require_physics
-from immunodose.population_box import FREE, Box
 from immunodose.population_inputs import DTYPES, Agent, agents_of, check_choice, check_split
 from immunodose.population_memory import (
     Columns,
@@ -59,7 +58,6 @@ class DoseOptions:
     realization: bool = False
     emissions: Sequence[str] | None = None
     hits: bool = True
-    box_um: Box = FREE
 
     @staticmethod
     def of(arguments: Mapping[str, Any]) -> DoseOptions:
@@ -70,13 +68,11 @@ class DoseOptions:
             ("summation", SUMMATIONS),
         ):
             check_choice(name, arguments[name], allowed)
-        given = (arguments[name] for name in ("summation", "rtol", "periodic_box_um"))
-        box_um = summation_options(arguments["method"], *given).get("box_um", FREE)
+        summation_options(arguments["method"], arguments["summation"], arguments["rtol"])
         names = ("method", "physics", "dtype", "membrane_thickness_nm", "density_g_per_cm3")
         return DoseOptions(
             kept=check_split(arguments["split"]),
             n_threads=resolve_threads(arguments["n_threads"]),
-            box_um=box_um,
             **{name: arguments[name] for name in (*names, *_SUMS_AND_HISTORIES)},
         )
 
@@ -186,7 +182,6 @@ def describe_population(
             box_um=(box[0], box[1], box[2]),
             smallest_radius_um=float(radius.min(initial=np.inf)) if n_cells else 1.0,
             largest_radius_um=float(radius.max(initial=0.0)) if n_cells else 1.0,
-            period_um=options.box_um[::-1],
         ),
         n_shapes=len(shapes.shape_um),
         n_classes=len(shapes.class_um),
