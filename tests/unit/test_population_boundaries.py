@@ -40,7 +40,7 @@ def test_colonies_in_one_plane_are_summed_by_a_flat_mesh() -> None:
 
 def equilibrium_Gy(nuclide: str, emission: str) -> float:
     """Energy emitted over mass, of one decay in each um3."""
-    kernel = physics_model(nuclide, physics="mird").kernels[emission]
+    kernel = physics_model(nuclide, physics="mird").kernels[emission]  # type: ignore[index]
     return float(np.sum(kernel.energy_keV)) * GRAY_NG_PER_KEV / NG_PER_UM3
 
 
