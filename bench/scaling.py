@@ -38,7 +38,17 @@ PROBLEMS: dict[str, tuple[str, tuple[str, ...] | None, str, str, tuple[str, ...]
     "vii, 177Lu": ("Lu-177", None, "membrane", "fcc", ()),
     "vii, 225Ac": ("Ac-225", None, "membrane", "fcc", ()),
 }
+# In the legend of the plot.
+LABELS = {
+    "i": "i: alphas of 211At",
+    "i, all emissions": "211At, all emissions",
+    "i, chain": "alphas of 225Ac and its chain",
+    "ii": "ii: 177Lu",
+    "vii, 177Lu": "vii: 177Lu, close packed",
+    "vii, 225Ac": "vii: 225Ac, close packed",
+}
 VII_CELLS = 33401
+VIII_SIDE = 215  # of the cube of problem viii: some 1e7 cells
 # MIRDcell V3.08 on 33,401 cells, CPU seconds (its own statement).
 MIRDCELL_S = {"vii, 177Lu": 21.0, "vii, 225Ac": 38.0}
 
@@ -279,9 +289,9 @@ def draw(rows: list[dict[str, Any]], file: str) -> None:
             )
             if own:
                 style = "--" if hard else "-"
-                name = f"{problem}{', hard case' if hard else ''}"
+                name = f"{LABELS[problem]}{', hard case' if hard else ''}"
                 axes.loglog(*zip(*own, strict=True), style, marker="o", ms=3, label=name)
-    axes.set_xlabel("cells")
+    axes.set_xlabel("cells (hard case: random places, 30 % labeled, mixed radii)")
     axes.set_ylabel(f"wall time on {threads} threads (s)")
     axes.legend(fontsize=7)
     axes.grid(alpha=0.3)
@@ -296,35 +306,42 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-hard", action="store_true", help="leave out the hard case")
+    parser.add_argument("--viii", action="store_true", help="i and ii on 1e7 cells too, once")
     parser.add_argument("--ratio", type=int, default=0, help="cells of the 12 pairs over one")
     parser.add_argument("--roof", default="", help="the program bench_roof; empty: no roof")
     parser.add_argument("--json", default="", help="file to write")
     parser.add_argument("--plot", default="", help="file to write")
     options = parser.parse_args()
-    rows = []
+    most = max(options.threads)
+    runs = []  # problem, cells, threads, hard, repeats
     for problem in options.problems:
         vii = problem.startswith("vii")
         for n_cells in [VII_CELLS] if vii else [side**3 for side in options.sides]:
             for n_threads in options.threads:
                 for hard in (False,) if vii or options.no_hard else (False, True):
-                    rows.append(
-                        row(
-                            problem,
-                            n_cells,
-                            hard=hard,
-                            n_threads=n_threads,
-                            roof=options.roof,
-                            repeats=options.repeats,
-                        )
-                    )
-                    print(json.dumps(rows[-1]), flush=True)
+                    runs.append((problem, n_cells, n_threads, hard, options.repeats))
+    if options.viii:
+        runs += [(problem, VIII_SIDE**3, most, False, 1) for problem in ("ii", "i")]
+    rows = []
+    for problem, n_cells, n_threads, hard, repeats in runs:
+        rows.append(
+            row(
+                problem,
+                n_cells,
+                hard=hard,
+                n_threads=n_threads,
+                roof=options.roof,
+                repeats=repeats,
+            )
+        )
+        print(json.dumps(rows[-1]), flush=True)
     summary: dict[str, Any] = {
         "version": imd.__version__,
         "system": platform.platform(),
         "cpus": os.cpu_count(),
         "exponents": exponents(rows),
         "all_pairs": [
-            all_pairs_ratio(problem, options.ratio, max(options.threads), options.repeats)
+            all_pairs_ratio(problem, options.ratio, most, options.repeats)
             for problem in ("i", "ii")
             if options.ratio
         ],
