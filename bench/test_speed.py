@@ -29,12 +29,12 @@ def roof_s() -> float:
 
 
 @pytest.mark.parametrize("hard", [False, True], ids=["lattice", "hard"])
-@pytest.mark.parametrize("nuclide", ["Lu-177", "At-211"])
+@pytest.mark.parametrize("problem", ["ii", "i, all emissions"])
 @pytest.mark.parametrize("n_side", [10, 22, 46])
 def test_dose_of_a_population(
-    benchmark: Any, roof_s: float, n_side: int, nuclide: str, hard: bool
+    benchmark: Any, roof_s: float, n_side: int, problem: str, hard: bool
 ) -> None:
-    cells = scene(n_side, nuclide, hard=hard)
+    cells = scene(problem, n_side**3, hard=hard)
 
     def call() -> xr.Dataset:
         with warnings.catch_warnings():
@@ -86,7 +86,7 @@ def test_call_with_tables_warm(
 
 
 def test_labels_of_1e5_cells(benchmark: Any, roof_s: float) -> None:
-    cells = scene(46, "Lu-177", hard=False).drop_dims("nuclide")
+    cells = scene("ii", 46**3, hard=False).drop_dims("nuclide")
 
     def call() -> xr.Dataset:
         return imd.label(

@@ -314,9 +314,9 @@ def _by_kernel(
 ) -> xr.Dataset:
     options.require_default("kernel")
     model_name = require_physics(physics)
-    sorted_cells = checked_cells(cells, allow_unusual=True)
-    rows = agents_of(cells)
     threads = resolve_threads(n_threads)
+    sorted_cells = checked_cells(cells, allow_unusual=True, n_threads=threads)
+    rows = agents_of(cells)
     membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
     density = require_density(density_g_per_cm3)
     shapes = cell_shapes(cells)

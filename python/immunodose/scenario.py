@@ -268,9 +268,9 @@ def estimate(subject: Scenario | xr.Dataset, **options: Any) -> dict[str, float]
 
     Notes
     -----
-    The memory of a population is an upper bound, at most 1.5 times what processes took
-    (docs/theory/population.md, section 6). Its time comes from rates of one machine, scaled by a
-    probe of some milliseconds.
+    The memory of a population is an upper bound: at most 1.5 times what whole processes took, at
+    most twice what a call added (docs/theory/population.md, section 6). Its time comes from rates
+    of one machine, scaled by a probe of some milliseconds.
 
     Examples
     --------

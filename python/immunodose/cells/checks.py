@@ -115,14 +115,19 @@ def require_nucleus_inside(
 
 
 def require_no_overlap(
-    x_um: FloatArray, y_um: FloatArray, z_um: FloatArray, cell_radius_um: FloatArray
+    x_um: FloatArray,
+    y_um: FloatArray,
+    z_um: FloatArray,
+    cell_radius_um: FloatArray,
+    *,
+    n_threads: int | None = None,
 ) -> _core.geometry.SortedCells:
     """Raise GeometryError with count, worst pair and depth if cells overlap; return them sorted.
 
     Cells may overlap by 1e-9 of the sum of their radii (rounding); Eq. 1,
     docs/theory/geometry.md.
     """
-    threads = resolve_threads(None)
+    threads = resolve_threads(n_threads)
     cells = _core.geometry.SortedCells(
         x_um=x_um, y_um=y_um, z_um=z_um, radius_um=cell_radius_um, n_threads=threads
     )
@@ -230,6 +235,7 @@ def require_population(
     nucleus_radius_um: FloatArray,
     *,
     allow_unusual: bool,
+    n_threads: int | None = None,
 ) -> _core.geometry.SortedCells:
     """Run every check on five arrays of equal length; return the cells sorted."""
     if x_um.size == 0:
@@ -241,7 +247,7 @@ def require_population(
     require_radius("cell_radius_um", cell_radius_um, allow_unusual=allow_unusual)
     require_radius("nucleus_radius_um", nucleus_radius_um, allow_unusual=allow_unusual)
     require_nucleus_inside(cell_radius_um, nucleus_radius_um)
-    return require_no_overlap(x_um, y_um, z_um, cell_radius_um)
+    return require_no_overlap(x_um, y_um, z_um, cell_radius_um, n_threads=n_threads)
 
 
 def nucleus_offset_um(cells: xr.Dataset) -> FloatArray | None:
@@ -326,7 +332,9 @@ def check(cells: xr.Dataset, *, allow_unusual: bool = True) -> None:
     checked_cells(cells, allow_unusual=allow_unusual)
 
 
-def checked_cells(cells: xr.Dataset, *, allow_unusual: bool) -> _core.geometry.SortedCells:
+def checked_cells(
+    cells: xr.Dataset, *, allow_unusual: bool, n_threads: int | None = None
+) -> _core.geometry.SortedCells:
     """Run the checks of `check`; return the cells sorted, for sums over neighbors."""
     if not hasattr(cells, "variables"):
         raise InputError(
@@ -341,6 +349,6 @@ def checked_cells(cells: xr.Dataset, *, allow_unusual: bool) -> _core.geometry.S
                 "Make one with immunodose.cells.from_arrays."
             )
         arrays.append(_per_cell_um(cells, name))
-    found = require_population(*arrays, allow_unusual=allow_unusual)
+    found = require_population(*arrays, allow_unusual=allow_unusual, n_threads=n_threads)
     nucleus_offset_um(cells)
     return found
