@@ -275,7 +275,7 @@ def test_clusters_of_a_spectrum_are_refused() -> None:
         transport(imd.label(cluster(), table, decays_per_cell=1.0))
 
 
-def test_nuclei_out_of_the_center_need_monte_carlo(cells: xr.Dataset) -> None:
+def test_offsets_of_nuclei_count_in_both_methods(cells: xr.Dataset) -> None:
     n = cells.sizes["cell"]
     zero = {f"nucleus_offset_{axis}": ("cell", np.zeros(n)) for axis in "xyz"}
     centered = cells.assign(zero)
@@ -283,8 +283,13 @@ def test_nuclei_out_of_the_center_need_monte_carlo(cells: xr.Dataset) -> None:
     exact = imd.absorbed_dose(centered, physics="mird", merge=False)
     assert exact.equals(imd.absorbed_dose(cells, physics="mird", merge=False))
     one = centered.assign(nucleus_offset_x=("cell", np.where(np.arange(n) == 4, 1.0, 0.0)))
-    with pytest.raises(InputError, match=r"1 nuclei \(first: cell 4\).*method='monte_carlo'"):
-        imd.absorbed_dose(one)
+    moved = imd.absorbed_dose(one, physics="mird", merge=False)
+    for name, same in (("nucleus", False), ("cell", True)):
+        own = (
+            ds["absorbed_dose"].sel(cell=4, target=name, origin="cross") for ds in (moved, exact)
+        )
+        before, after = (float(dose.sum()) for dose in own)
+        assert (abs(after - before) < 1e-3 * before) == same
     with pytest.raises(GeometryError, match="cell 4"):
         transport(one.assign(nucleus_offset_y=3.0 * one["nucleus_offset_x"]))
 
