@@ -131,8 +131,9 @@ def _microdosimetric(inputs: SurvivalInputs, model: str) -> ModelResult:
         linear = linear + alpha * sensitivity * high
         root = root + np.sqrt(beta) * sensitivity * high
         if model == "smk":
-            total = inputs.total_Gy()
-            np.divide(columns[2] * high, np.square(total), out=event_share, where=total > 0.0)
+            # Zero too where the square underflows: below 1e-161 Gy the spread changes nothing.
+            square = np.square(inputs.total_Gy())
+            np.divide(columns[2] * high, square, out=event_share, where=square > 0.0)
     result = _mean_dose(inputs, linear, root, event_share)
     _require_expansion(result.log_survival, event_share)
     return result

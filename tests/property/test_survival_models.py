@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import immunodose as imd
@@ -44,6 +44,8 @@ def scene(
 @pytest.mark.parametrize("model", MODELS)
 @SETTINGS
 @given(DOSE, LET, st.floats(0.0, 1.0), st.floats(0.0, 100.0), st.floats(1.01, 3.0))
+@example([5e-324, 0.0], 65.0, 0.0, 0.0, 2.0)  # its square is zero
+@example([1e-161, 0.0], 65.0, 1.0, 0.0, 2.0)
 @pytest.mark.filterwarnings("ignore::immunodose.errors.ValidityWarning")
 def test_survival_is_a_probability_and_falls_with_dose(
     model: str, dose: list[float], let: float, factor: float, oxygen: float, more: float
