@@ -23,6 +23,7 @@ _PUBLIC: dict[str, str] = {
     "track": "immunodose.tracks",
     "label": "immunodose.source",
     "biokinetics": "immunodose.source_kinetics",
+    "external_beam": "immunodose.source_beam",
     "absorbed_dose": "immunodose.population",
     "absorbed_dose_rate": "immunodose.dose_rate",
     "lea_catcheside": "immunodose.response_protraction",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from immunodose.scenario import estimate as estimate
     from immunodose.scenario import run as run
     from immunodose.source import label as label
+    from immunodose.source_beam import external_beam as external_beam
     from immunodose.source_kinetics import biokinetics as biokinetics
     from immunodose.summarize import summary as summary
     from immunodose.systemic import simulate_host as simulate_host

@@ -182,14 +182,20 @@ def _baseline(
 
 def _memory(history: DoseHistory, memory_time_d: float, time_d: FloatArray) -> FloatArray:
     """Return what is left at each time of one Gy of each component (Eq. 3)."""
-    if history.rate_per_d is None:
-        return np.exp(-time_d / memory_time_d)[None, :]
-    rate = history.rate_per_d[:, None]
-    slow, fast = np.minimum(rate, 1.0 / memory_time_d), np.maximum(rate, 1.0 / memory_time_d)
-    x = (fast - slow) * time_d[None, :]
-    # (1 - exp(-x))/x, which is 1 at equal rates
-    ratio = np.divide(-np.expm1(-x), x, out=np.ones_like(x), where=x > 0.0)
-    return np.asarray(rate * time_d[None, :] * np.exp(-slow * time_d[None, :]) * ratio)
+    parts = []
+    if history.rate_per_d is not None:
+        rate = history.rate_per_d[:, None]
+        slow, fast = np.minimum(rate, 1.0 / memory_time_d), np.maximum(rate, 1.0 / memory_time_d)
+        x = (fast - slow) * time_d[None, :]
+        # (1 - exp(-x))/x, which is 1 at equal rates
+        ratio = np.divide(-np.expm1(-x), x, out=np.ones_like(x), where=x > 0.0)
+        parts.append(rate * time_d[None, :] * np.exp(-slow * time_d[None, :]) * ratio)
+    if history.pulse_time_d is not None:
+        since = time_d[None, :] - history.pulse_time_d[:, None]
+        parts.append(np.where(since >= 0.0, np.exp(-np.maximum(since, 0.0) / memory_time_d), 0.0))
+    if parts:
+        return np.concatenate(parts)
+    return np.exp(-time_d / memory_time_d)[None, :]
 
 
 def _induction(
@@ -222,6 +228,7 @@ def _induction(
     grid, step = converged(
         lambda trial: solved(trial, sample, 1),
         outputs,
+        breaks_d=history.breaks_d(),
         tolerance=_INDUCTION_TOLERANCE,
         what="mhc1_expression",
     )

@@ -232,6 +232,7 @@ def solve(inputs: KillInputs, outputs: OutputTimes, n_threads: int) -> KillSolut
     # Priming may jump when the first antigen counts: a grid point on either side of it.
     delay_d = inputs.effectors.priming_delay_d
     breaks = np.append(inputs.host.breaks_d(), [delay_d - _JUMP_D, delay_d])
+    breaks = np.append(breaks, inputs.history.breaks_d())
     if inputs.pmhc_time_d is not None:
         breaks = np.concatenate([breaks, inputs.pmhc_time_d])
     tumor_rows = np.flatnonzero(inputs.is_tumor)

@@ -30,7 +30,7 @@ from immunodose.response_protraction import (
     dose_courses,
 )
 from immunodose.response_quality import AlphaSource
-from immunodose.source_time import TimeCourses
+from immunodose.source_time import Fractions, TimeCourses
 from immunodose.typing import EMISSIONS, FloatArray
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Course:
 
     name: str
     stated: bool
-    courses: TimeCourses | None = None
+    courses: TimeCourses | Fractions | None = None
     dose: xr.Variable | None = None
     given_factor: xr.Variable | None = None
 

@@ -101,21 +101,37 @@ READ_BY: dict[str, frozenset[str]] = {
     ),
 }
 
+_BEAM_TOLERANCE = 1e-9  # rounding of a dose that is all beam
+_JUMP = 1e-9  # of the time of a pulse: how close before it a time grid comes
 _DOSE_DIMS = ("cell", "nuclide", "target", "emission", "origin")
 
 
 @dataclass(frozen=True, slots=True)
 class DoseHistory:
-    """When the dose comes: share (cell, component) of exponentials; no rate means acute."""
+    """When the dose comes: share (cell, component) of exponentials; no rate means acute.
+
+    With `pulse_time_d` the last components are pulses at those times (fractions of a beam).
+    """
 
     rate_per_d: FloatArray | None
     share: FloatArray
+    pulse_time_d: FloatArray | None = None
 
     def delivered(self, time_d: FloatArray) -> FloatArray:
         """Return the delivered fraction of each component (component, time)."""
-        if self.rate_per_d is None:
-            return np.ones((1, time_d.size))
-        return np.asarray(-np.expm1(-self.rate_per_d[:, None] * time_d[None, :]))
+        parts = []
+        if self.rate_per_d is not None:
+            parts.append(-np.expm1(-self.rate_per_d[:, None] * time_d[None, :]))
+        if self.pulse_time_d is not None:
+            parts.append((time_d[None, :] >= self.pulse_time_d[:, None]).astype(np.float64))
+        return np.concatenate(parts) if parts else np.ones((1, time_d.size))
+
+    def breaks_d(self) -> FloatArray:
+        """Return the times where the dose jumps after time 0, and just before each."""
+        if self.pulse_time_d is None:
+            return np.zeros(0)
+        later = self.pulse_time_d[self.pulse_time_d > 0.0]
+        return np.concatenate([later * (1.0 - _JUMP), later])
 
 
 def require(ds: xr.Dataset, name: str, call: str) -> xr.DataArray:
@@ -189,6 +205,38 @@ def dose_history(ds: xr.Dataset) -> DoseHistory:
             "not read. Drop it and label with effective_half_life_h, or use "
             "immunodose.absorbed_dose_rate and lea_catcheside."
         )
+    if "external_beam_dose" in ds:
+        return _with_pulses(ds)
+    return _of_nuclides(ds, beam_Gy=None)
+
+
+def _with_pulses(ds: xr.Dataset) -> DoseHistory:
+    """Return the history of a beam, and of the nuclides beside it."""
+    pulse = np.asarray(ds["external_beam_dose"].transpose("cell", "fraction").values, dtype=float)
+    check_values("external_beam_dose", pulse)
+    times = np.asarray(ds["fraction_time"].values, dtype=np.float64)
+    total, beam = nucleus_dose(ds)[:, None], pulse.sum(axis=1, keepdims=True)
+    rest = total - beam
+    if (rest < -_BEAM_TOLERANCE * total).any():
+        raise InputError(
+            "external_beam_dose is more than absorbed_dose of the nucleus in some cells. Add the "
+            "beam with immunodose.external_beam, which changes both."
+        )
+    rest = np.where(rest > _BEAM_TOLERANCE * total, rest, 0.0)
+    if not rest.any():
+        even = np.full_like(pulse, 1.0 / times.size)
+        return DoseHistory(None, np.divide(pulse, beam, out=even, where=beam > 0.0), times)
+    others = _of_nuclides(ds, beam_Gy=beam[:, 0])
+    if others.rate_per_d is None:  # acute from time 0: one more pulse
+        times = np.concatenate([[0.0], times])
+    parts = np.concatenate([others.share * rest, pulse], axis=1)
+    whole = parts.sum(axis=1, keepdims=True)
+    even = np.full_like(parts, 1.0 / parts.shape[1])
+    share = np.divide(parts, whole, out=even, where=whole > 0.0)
+    return DoseHistory(others.rate_per_d, share, times)
+
+
+def _of_nuclides(ds: xr.Dataset, beam_Gy: FloatArray | None) -> DoseHistory:
     n_cells = int(ds.sizes["cell"])
     one = np.ones((n_cells, 1))
     if "activity_rate_constant" not in ds:
@@ -210,6 +258,11 @@ def dose_history(ds: xr.Dataset) -> DoseHistory:
     if all(course == known[0] for course in known):
         n_own = len(known[0].rate_per_s)
         return DoseHistory(rate_per_d[:n_own], one * exponential[:, :n_own])
+    if beam_Gy is not None:
+        raise InputError(
+            "nuclides of different time courses and an external beam cannot be told apart in "
+            "absorbed_dose. Give all nuclides one effective_half_life_h, or leave the beam out."
+        )
     dose = nucleus_dose(ds, "nuclide")
     total = dose.sum(axis=1, keepdims=True)
     even = np.full_like(dose, 1.0 / dose.shape[1])  # no dose, no matter when

@@ -24,7 +24,7 @@ from immunodose.response_inputs import (
     sets_by_type,
 )
 from immunodose.schema import build
-from immunodose.source_time import TimeCourses, exponentials
+from immunodose.source_time import Fractions, TimeCourses, exponentials
 from immunodose.threads import resolve_threads
 from immunodose.typing import FloatArray, FloatLike
 from immunodose.units import MINUTES_PER_DAY, SECONDS_PER_DAY
@@ -88,7 +88,7 @@ def repair_of(half_time_min: FloatLike, share: FloatLike | None = None) -> Repai
 class DoseCourses:
     """Doses of cells by time course (cell, ..., component); no courses means acute."""
 
-    courses: TimeCourses | None
+    courses: TimeCourses | Fractions | None
     dose: FloatArray
     name: str = "acute"
 
@@ -115,6 +115,10 @@ def dose_courses(ds: xr.Dataset) -> DoseCourses:
         dose = component.values.astype(np.float64)
         return DoseCourses(courses, dose, "courses of absorbed_dose_rate")
     history = dose_history(ds)
+    if history.pulse_time_d is not None:
+        rate = np.empty(0) if history.rate_per_d is None else history.rate_per_d
+        fractions = Fractions(history.pulse_time_d * SECONDS_PER_DAY, rate / SECONDS_PER_DAY)
+        return DoseCourses(fractions, history.share, "fractions of an external beam")
     if history.rate_per_d is None:
         return DoseCourses(None, history.share)
     courses = exponentials(history.rate_per_d / SECONDS_PER_DAY)

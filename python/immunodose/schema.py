@@ -223,6 +223,10 @@ VARIABLES: dict[str, Variable] = {
         "absorbed dose by decays of one time course (attribute time_courses)",
         ("arm", "cell", "target", "component"),
     ),
+    "external_beam_dose": Variable(
+        "Gy", "absorbed dose of each fraction of an external beam", ("arm", "cell", "fraction")
+    ),
+    "fraction_time": Variable("d", "time of each fraction of an external beam", ("fraction",)),
     "lea_catcheside_factor": Variable(
         "1", "Lea-Catcheside dose protraction factor", ("arm", "cell", "target")
     ),

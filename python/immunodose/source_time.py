@@ -157,6 +157,48 @@ def exponentials(rate_per_s: Sequence[float] | FloatArray) -> TimeCourses:
 
 
 @dataclass(frozen=True, slots=True)
+class Fractions:
+    """Exponentials from time 0 (`rate_per_s`), then pulses at `pulse_time_s`: the components."""
+
+    pulse_time_s: FloatArray
+    rate_per_s: FloatArray
+
+    def protraction_of_pairs(
+        self, repair_weight: FloatArray, repair_rate_per_s: FloatArray
+    ) -> FloatArray:
+        """Return the Lea-Catcheside factor of each pair (Eqs. R11 and R12, dose_rate.md).
+
+        Examples
+        --------
+        >>> day = Fractions(np.array([0.0, 86400.0]), np.empty(0))
+        >>> day.protraction_of_pairs(np.ones(1), np.array([1.0])).round(3)
+        array([[1., 0.],
+               [0., 1.]])
+        """
+        n_rates = self.rate_per_s.size
+        pairs = np.zeros((n_rates + self.pulse_time_s.size,) * 2)
+        time, rate = self.pulse_time_s, self.rate_per_s[:, None]
+        for weight, repair in zip(repair_weight.tolist(), repair_rate_per_s.tolist(), strict=True):
+            between = np.exp(-repair * np.abs(time[:, None] - time[None, :]))
+            pairs[n_rates:, n_rates:] += weight * between
+            if not n_rates:
+                continue
+            own = rate * rate.T / (rate + rate.T)
+            pairs[:n_rates, :n_rates] += (
+                weight * own * (1.0 / (rate + repair) + 1.0 / (rate.T + repair))
+            )
+            slow = np.minimum(rate, repair)
+            x = np.abs(rate - repair) * time
+            ratio = np.divide(-np.expm1(-x), x, out=np.ones_like(x), where=x > 0.0)
+            before = time * np.exp(-slow * time) * ratio
+            after = np.exp(-rate * time) / (rate + repair)
+            mixed = weight * rate * (before + after)
+            pairs[:n_rates, n_rates:] += mixed
+            pairs[n_rates:, :n_rates] += mixed.T
+        return pairs
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """Members of a chain at one site: rates at which they go, and who feeds whom.
 
