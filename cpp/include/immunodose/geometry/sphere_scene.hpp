@@ -144,7 +144,7 @@ class SphereScene {
                      std::vector<Crossing>& found) const;
 
   double membrane_um_;
-  ScatteredVector<Cell> cells_;  // by rank
+  LargeVector<Cell> cells_;  // by rank
   std::vector<Vec3> offsets_;
   std::vector<std::int64_t> order_;
   Ball bounds_{};
@@ -153,8 +153,8 @@ class SphereScene {
   double voxel_um_ = 1.0;
   double voxels_per_um_ = 1.0;
   double margin_um_ = 0.0;  // by which balls are enlarged in the grid, against rounding
-  ScatteredVector<std::uint32_t> starts_;  // first group of each voxel
-  ScatteredVector<Group> groups_;
+  LargeVector<std::uint32_t> starts_;  // first group of each voxel
+  LargeVector<Group> groups_;
   float entry_slack_um_ = 0.0F;
 };
 

@@ -116,7 +116,7 @@ class RegionTally {
   std::array<std::size_t, n_emission_classes> column_of_{};
   std::size_t width_;  // sums per cell and class
   int n_threads_;
-  ScatteredVector<std::int64_t> sums_;
+  LargeVector<std::int64_t> sums_;
   std::vector<std::atomic<bool>> locks_;  // by cell; none where one thread adds
   std::array<std::array<Sum, n_emission_classes>, n_fates> account_{};
   std::atomic<bool> overflow_{false};
