@@ -152,7 +152,7 @@ class SphereScene {
   Voxel n_voxels_{1, 1, 1};
   double voxel_um_ = 1.0;
   double voxels_per_um_ = 1.0;
-  double margin_um_ = 0.0;  // by which balls are enlarged in the grid, against rounding
+  double margin_um_ = 0.0;             // by which balls are enlarged in the grid, against rounding
   LargeVector<std::uint32_t> starts_;  // first group of each voxel
   LargeVector<Group> groups_;
   float entry_slack_um_ = 0.0F;
