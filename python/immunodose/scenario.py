@@ -9,13 +9,14 @@ import json
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from immunodose.data.nuclides import emissions
 from immunodose.errors import DataNotFoundError, InputError, ValidityWarning, did_you_mean
 from immunodose.memory import require_memory
 from immunodose.provenance import base_attrs
 from immunodose.rng import random_root
+from immunodose.scenario_culture import CultureScenario
 from immunodose.scenario_file import Scenario
 from immunodose.source import nuclide_name
 from immunodose.threads import available_cpus, resolve_threads
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from immunodose.tumor_model import Biology, TumorModel
 
 __all__ = [
+    "CultureScenario",
     "Scenario",
     "builtin_scenario",
     "builtin_scenario_names",
@@ -66,7 +68,11 @@ def builtin_scenario_text(name: str) -> str:
     return (folder / f"{name}.toml").read_text(encoding="utf-8")
 
 
-def builtin_scenario(name: str) -> Scenario:
+@overload
+def builtin_scenario(name: Literal["ac225_ta99_b16"]) -> Scenario: ...
+@overload
+def builtin_scenario(name: str) -> Scenario | CultureScenario: ...
+def builtin_scenario(name: str) -> Scenario | CultureScenario:
     """Return a scenario that the package ships.
 
     Parameters
@@ -87,15 +93,17 @@ def builtin_scenario(name: str) -> Scenario:
     return Scenario.from_string(builtin_scenario_text(name))
 
 
-def parameter_set_names(scenario: Scenario) -> tuple[str, ...]:
+def parameter_set_names(scenario: Scenario | CultureScenario) -> tuple[str, ...]:
     """Return the parameter sets that a scenario uses."""
+    if isinstance(scenario, CultureScenario):
+        return scenario.parameter_sets
     from immunodose.tumor_model import T_CELL
 
     return (*scenario.cell_lines, *scenario.hosts, scenario.agent, T_CELL)
 
 
 def run(
-    scenario: Scenario,
+    scenario: Scenario | CultureScenario,
     *,
     n_threads: int | None = None,
     progress: Progress | None = None,
@@ -123,7 +131,8 @@ def run(
         the kill probabilities and fractions. Per arm in time: `surviving_fraction`,
         `tumor_control_probability`, `effector_supply`, `effector_to_target_ratio`,
         `mhc1_surface_mean`. Per arm: the columns of `summary`, `absorbed_dose_mean` (arm, target,
-        emission, origin) [Gy]. Attributes: the scenario as TOML, the sets, all
+        emission, origin) [Gy]. Of a `CultureScenario`: dims `arm`, `cell`, ...; what it measures
+        (docs/user/cultures.md). Attributes: the scenario as TOML, the sets, all
         assumed values as JSON, the random root, the physics, the warnings.
 
     Raises
@@ -155,12 +164,16 @@ def run(
 
     if client is not None:
         raise InputError("client is not used yet. Leave it out; one run uses all CPUs.")
-    if not isinstance(scenario, Scenario):
+    if not isinstance(scenario, (Scenario, CultureScenario)):
         raise InputError(
             f"scenario is no Scenario (got {type(scenario).__name__}). "
             "Read it with immunodose.Scenario.from_toml(path)."
         )
     resolve_threads(n_threads)
+    if isinstance(scenario, CultureScenario):
+        from immunodose.culture import run_culture
+
+        return run_culture(scenario, n_threads=n_threads, progress=progress)
     require_memory(
         _run_estimate(scenario)["memory (MB)"],
         what=f"a run of {scenario.n_arms} arms with {scenario.n_tumor_cells} tumor cells each",
@@ -237,7 +250,7 @@ def _attributes(
     )
 
 
-def estimate(subject: Scenario | xr.Dataset, **options: Any) -> dict[str, float]:
+def estimate(subject: Scenario | CultureScenario | xr.Dataset, **options: Any) -> dict[str, float]:
     """Return what a run of a scenario, or a dose of labeled cells, will need, without running it.
 
     Parameters
@@ -284,10 +297,14 @@ def estimate(subject: Scenario | xr.Dataset, **options: Any) -> dict[str, float]
     >>> round(needs["memory: output (MB)"], 3)
     0.032
     """
-    if not isinstance(subject, Scenario):
+    if not isinstance(subject, (Scenario, CultureScenario)):
         return _dose_estimate(subject, options)
     if options:
         raise InputError(f"{min(options)!r} has no effect on a scenario. Leave it out.")
+    if isinstance(subject, CultureScenario):
+        from immunodose.culture import culture_needs
+
+        return culture_needs(subject)
     return _run_estimate(subject)
 
 

@@ -3,19 +3,29 @@
 
 from __future__ import annotations
 
-import json
-import math
 import tomllib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from immunodose.errors import FileError, InputError, UnitError, did_you_mean
+from immunodose.errors import FileError, InputError, UnitError
 from immunodose.rng import random_root
+from immunodose.scenario_culture import CULTURE, CultureScenario, culture_from_content
+from immunodose.scenario_tables import (
+    SCENARIO_SCHEMA_VERSION,
+    check_version,
+    choice,
+    names,
+    numbers,
+    text,
+    times_from_zero,
+    toml,
+    unknown_key,
+    whole,
+)
 from immunodose.typing import KERNEL_MODELS, Physics
 
-SCENARIO_SCHEMA_VERSION = 1
+ANIMAL = "animal"
 
 # table -> key -> whether the file must state it
 _KEYS: dict[str, dict[str, bool]] = {
@@ -26,46 +36,6 @@ _KEYS: dict[str, dict[str, bool]] = {
     "time": {"times_d": True},
     "run": {"physics": True, "rng": False},
 }
-_BIOLOGY_WORDS = ("overrides", "parameters", "biology")
-_BIOLOGY_MESSAGE = (
-    "A scenario holds the design only; biology lives in the parameter sets of the cell lines, "
-    "hosts and agents (`immunodose check` prints them). Remove the key."
-)
-
-
-def _names(key: str, value: Any, *, allow_empty: bool = False) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise InputError(f"invalid {key}={value!r} (a list of names is needed).")
-    names = tuple(value)
-    for index, name in enumerate(names):
-        if not isinstance(name, str) or not name.strip():
-            raise InputError(f"invalid {key}[{index}]={name!r} (a non-empty string is needed).")
-        if name in names[:index]:
-            raise InputError(f"{key}[{index}]={name!r} stands twice. Give each name once.")
-    if not names and not allow_empty:
-        raise InputError(f"{key} is empty. Give at least one name.")
-    return names
-
-
-def _numbers(key: str, value: Any, *, increasing: bool) -> tuple[float, ...]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        raise InputError(f"invalid {key}={value!r} (a list of numbers is needed).")
-    numbers: list[float] = []
-    for index, item in enumerate(value):
-        is_number = isinstance(item, (int, float)) and not isinstance(item, bool)
-        if not is_number or not math.isfinite(item) or item < 0:
-            raise InputError(f"invalid {key}[{index}]={item!r} (allowed: finite numbers >= 0).")
-        if increasing and numbers and item <= numbers[-1]:
-            raise InputError(
-                f"invalid {key}[{index}]={item!r} (not above {key}[{index - 1}]={numbers[-1]:g}). "
-                "Give strictly increasing values."
-            )
-        if float(item) in numbers:
-            raise InputError(f"{key}[{index}]={item!r} stands twice. Give each value once.")
-        numbers.append(float(item))
-    if not numbers:
-        raise InputError(f"{key} is empty. Give at least one value.")
-    return tuple(numbers)
 
 
 def _check_activities(activities_kBq: tuple[float, ...]) -> None:
@@ -144,28 +114,19 @@ class Scenario:
 
     def __post_init__(self) -> None:
         for key in ("title", "agent"):
-            value = getattr(self, key)
-            if not isinstance(value, str) or not value.strip():
-                raise InputError(f"invalid {key}={value!r} (a non-empty string is needed).")
-        count = self.n_tumor_cells
-        if isinstance(count, bool) or not isinstance(count, int) or not 10 <= count <= 10**7:
-            raise InputError(f"invalid n_tumor_cells={count!r} (allowed: an int, 10 to 10000000).")
+            text(key, getattr(self, key))
+        whole("n_tumor_cells", self.n_tumor_cells, low=10, high=10**7)
         set_value = object.__setattr__
-        set_value(self, "cell_lines", _names("cell_lines", self.cell_lines))
-        set_value(self, "hosts", _names("hosts", self.hosts))
-        set_value(self, "references", _names("references", self.references, allow_empty=True))
-        activities = _numbers(
+        set_value(self, "cell_lines", names("cell_lines", self.cell_lines))
+        set_value(self, "hosts", names("hosts", self.hosts))
+        set_value(self, "references", names("references", self.references, allow_empty=True))
+        activities = numbers(
             "administered_activity_kBq", self.administered_activity_kBq, increasing=False
         )
         _check_activities(activities)
         set_value(self, "administered_activity_kBq", activities)
-        times = _numbers("times_d", self.times_d, increasing=True)
-        if times[0] != 0.0:
-            raise InputError(
-                f"invalid times_d[0]={times[0]:g} (allowed: 0, the administration, because the "
-                "kill is followed from there). Put 0 before it."
-            )
-        set_value(self, "times_d", times)
+        why = "the administration, because the kill is followed from there"
+        set_value(self, "times_d", times_from_zero("times_d", self.times_d, why))
         if self.physics not in KERNEL_MODELS:
             raise InputError(
                 f"invalid physics={self.physics!r} (a scenario names it; "
@@ -173,11 +134,7 @@ class Scenario:
             )
         if self.rng is not None:
             set_value(self, "rng", random_root(self.rng))
-        if self.schema_version != SCENARIO_SCHEMA_VERSION:
-            raise InputError(
-                f"invalid schema_version={self.schema_version!r} "
-                f"(this version reads {SCENARIO_SCHEMA_VERSION})."
-            )
+        check_version(self.schema_version)
 
     @property
     def n_arms(self) -> int:
@@ -185,8 +142,11 @@ class Scenario:
         return len(self.administered_activity_kBq) * len(self.cell_lines) * len(self.hosts)
 
     @classmethod
-    def from_toml(cls, path: str | Path) -> Scenario:
-        """Read a scenario file; every unknown, misplaced or biology key is an InputError."""
+    def from_toml(cls, path: str | Path) -> Scenario | CultureScenario:
+        """Read a scenario file; every unknown, misplaced or biology key is an InputError.
+
+        A file with `design = "culture"` gives a `CultureScenario`.
+        """
         try:
             content = Path(path).read_bytes()
         except OSError as error:
@@ -197,12 +157,15 @@ class Scenario:
             raise InputError(f"scenario {str(path)!r}: {error}") from None
 
     @classmethod
-    def from_string(cls, text: str) -> Scenario:
+    def from_string(cls, text: str) -> Scenario | CultureScenario:
         """Read a scenario from TOML text."""
         try:
             content = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"not valid TOML: {error}") from None
+        design = choice("design", content.pop("design", ANIMAL), (ANIMAL, CULTURE))
+        if design == CULTURE:
+            return culture_from_content(content)
         return cls(**_flatten(content))
 
     def to_toml(self) -> str:
@@ -214,18 +177,8 @@ class Scenario:
             for key in keys:
                 value = getattr(self, key)
                 if value is not None and value != ():
-                    lines.append(f"{key} = {_toml(value)}")
+                    lines.append(f"{key} = {toml(value)}")
         return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return repr(value)
 
 
 def _flatten(content: dict[str, Any]) -> dict[str, Any]:
@@ -257,16 +210,4 @@ def _check_key(table: str, key: str) -> None:
         if key in keys:
             there = f"[{other}]" if other else "the top of the file"
             raise InputError(f"key {key!r} has no effect under {here}. Move it to {there}.")
-    if key in _BIOLOGY_WORDS or key in _biology_keys():
-        raise InputError(f"key {key!r} under {here} is biology. {_BIOLOGY_MESSAGE}")
-    known = [name for name in (*_KEYS[table], *(_KEYS if not table else ())) if name]
-    raise InputError(
-        f"unknown key {key!r} under {here}.{did_you_mean(key, known)} Allowed: {', '.join(known)}."
-    )
-
-
-def _biology_keys() -> set[str]:
-    from immunodose.data.parameters import parameters, resolve
-
-    names = parameters()["set"].values.tolist()
-    return {key for name in names for key in resolve(name).entries}
+    raise InputError(unknown_key(key, (*_KEYS[table], *(_KEYS if not table else ())), here))

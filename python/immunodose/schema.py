@@ -174,6 +174,9 @@ VARIABLES: dict[str, Variable] = {
     "medium_time_integrated_activity_concentration": Variable(
         "Bq s um-3", "time-integrated activity concentration of the medium", ("nuclide",)
     ),
+    "labeled_decays": Variable(
+        "1", "decays of all agents in the cell and on its membrane", ("arm", "cell")
+    ),
     "retention": Variable(
         "1",
         "fraction of decays of a progeny nuclide that stay at the site of the parent",

@@ -66,6 +66,8 @@ def number(value: float, spec: str) -> str:
 
 def arm_table(dataset: xr.Dataset) -> str:
     """Return one row per arm: dose, unhit fraction, kills, surviving fraction, white cells."""
+    if dataset.attrs.get("design") == "culture":
+        return culture_table(dataset)
     missing = [name for _, name, _, _ in _COLUMNS if name not in dataset]
     if missing:
         raise InputError(
@@ -79,6 +81,37 @@ def arm_table(dataset: xr.Dataset) -> str:
         cells = [number(float(arm[name]) * factor, spec) for _, name, factor, spec in _COLUMNS]
         activity = f"{float(arm['administered_activity']) / 1e3:g}"
         rows.append([str(arm["cell_line"].values), str(arm["host"].values), activity, *cells])
+    return text_table(rows, left=2)
+
+
+# heading, variable, format; of the cells of an arm, where there
+_CULTURE_DOSES = ("nucleus", "membrane")
+_CULTURE_COLUMNS = (("surviving", "surviving_fraction", ".4f"),)
+
+
+def culture_table(dataset: xr.Dataset) -> str:
+    """Return one row per arm of a culture: mean doses of nucleus and membrane, what came of it."""
+    columns = [column for column in _CULTURE_COLUMNS if column[1] in dataset]
+    heading = ["arm", "line", "nucleus", "membrane (Gy)", "cross"]
+    rows = [[*heading, *(name for name, _, _ in columns)]]
+    dose = dataset["absorbed_dose"].sum("emission", skipna=False).mean("cell")
+    for index in range(dataset.sizes["arm"]):
+        own = dose.isel(arm=index)
+        means = [float(own.sel(target=name).sum("origin", skipna=False)) for name in _CULTURE_DOSES]
+        cross = float(own.sel(target="nucleus", origin="cross"))
+        share = cross / means[0] if means[0] > 0.0 else math.nan
+        last = dataset.isel(arm=index)
+        if "time" in last.dims:
+            last = last.isel(time=-1)
+        rows.append(
+            [
+                str(dataset["arm"].values[index]),
+                str(dataset["cell_line"].values[index]),
+                *(number(value, ".3g") for value in means),
+                number(share, ".2f"),
+                *(number(float(last[name]), spec) for _, name, spec in columns),
+            ]
+        )
     return text_table(rows, left=2)
 
 

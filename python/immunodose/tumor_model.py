@@ -7,7 +7,6 @@ tumor at 1 kBq and scaled (Eq. 1-3, docs/user/constanzo2025.md).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -71,11 +70,7 @@ class Biology:
 
     def fingerprints(self) -> dict[str, str]:
         """Return a checksum of the values of each set, by name."""
-        found = {}
-        for name, item in self.sets().items():
-            values = sorted((key, entry.value) for key, entry in item.entries.items())
-            found[name] = hashlib.sha256(json.dumps(values).encode()).hexdigest()
-        return found
+        return {name: item.fingerprint() for name, item in self.sets().items()}
 
     def has_cd8(self) -> bool:
         """Return whether the host has CD8 T cells."""
@@ -349,6 +344,8 @@ def model_from_result(dataset: xr.Dataset, line: str, host: str) -> TumorModel:
     from immunodose.scenario_file import Scenario
 
     scenario = Scenario.from_string(str(dataset.attrs["scenario"]))
+    if not isinstance(scenario, Scenario):
+        raise InputError("the Dataset comes from a culture, which has no tumor in a host.")
     activity = dataset["administered_activity"].values / 1e3
     chosen = (
         (dataset["cell_line"].values == line) & (dataset["host"].values == host) & (activity > 0.0)

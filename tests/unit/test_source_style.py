@@ -87,6 +87,8 @@ def test_cpp_functions_are_short(path: Path) -> None:
 def public_definitions(body: list[ast.stmt]) -> Iterator[Function | ast.ClassDef]:
     for node in body:
         if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_"):
+            if "overload" in map(ast.unparse, node.decorator_list):
+                continue  # the implementation has the docstring
             yield node
             if isinstance(node, ast.ClassDef):
                 yield from public_definitions(node.body)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.resources
 import json
 import math
@@ -69,6 +70,11 @@ class ParameterSet:
             for key, item in self.entries.items()
             if item.status == "assumed" and not item.overridden and not math.isnan(item.value)
         }
+
+    def fingerprint(self) -> str:
+        """Return a checksum of the values."""
+        values = sorted((key, item.value) for key, item in self.entries.items())
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
     def attrs(self, prefix: str = "parameters") -> dict[str, str]:
         """Return provenance that NetCDF can hold.
