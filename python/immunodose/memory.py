@@ -6,16 +6,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from immunodose.cgroup import free_memory_bytes
 from immunodose.errors import ResourceError
 
 _MEMINFO = Path("/proc/meminfo")
-_CGROUP = Path("/sys/fs/cgroup")
 
 
 def available_memory_MB() -> float | None:
     """Return the memory that this process may still take, or None where no system call tells.
 
-    Linux: what the kernel can free (cgroup v2 limit respected); elsewhere all of the machine's.
+    Linux: what the kernel can free (cgroup limits respected); elsewhere all of the machine's.
     """
     known = [value for value in (_system_MB(), _cgroup_MB()) if value is not None]
     return min(known, default=None)
@@ -53,14 +53,5 @@ def _system_MB() -> float | None:
 
 
 def _cgroup_MB() -> float | None:
-    """Return what the cgroup v2 limit leaves, file cache counted as free; None without a limit."""
-    try:
-        limit = (_CGROUP / "memory.max").read_text(encoding="ascii").strip()
-        used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
-        stat = (_CGROUP / "memory.stat").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return None
-    if limit == "max":
-        return None
-    cache = int(stat[stat.index("inactive_file") + 1]) if "inactive_file" in stat else 0
-    return max(0.0, (int(limit) - used + cache) * 1e-6)
+    free = free_memory_bytes()
+    return None if free is None else free * 1e-6

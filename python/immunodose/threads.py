@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
+from immunodose.cgroup import cpu_quota, whole_cpus
 from immunodose.errors import InputError, ResourceError
 from immunodose.typing import Progress
 
@@ -27,13 +28,9 @@ def available_cpus() -> int:
 
 
 def _cgroup_quota(visible: int) -> int:
-    """CPUs granted by the cgroup v2 quota, rounded up; `visible` where there is none."""
-    try:
-        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
-            quota, period = file.read().split()
-    except (OSError, ValueError):
-        return visible
-    return visible if quota == "max" else -(-int(quota) // int(period))
+    """CPUs granted by cgroup quotas, rounded up; `visible` where there is none."""
+    quota = cpu_quota()
+    return visible if quota is None else whole_cpus(quota)
 
 
 def _slurm_cpus(visible: int) -> int:

@@ -41,6 +41,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "rng",
         "threads",
         "memory",
+        "cgroup",
         "mesh",
         "typing",
         "errors",

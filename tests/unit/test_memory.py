@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from immunodose import memory
+from immunodose import cgroup, memory
 from immunodose.errors import ResourceError
 
 
@@ -20,7 +20,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "memory.current").write_text("400000000\n")
     (tmp_path / "memory.stat").write_text("anon 1\ninactive_file 100000000\n")
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    (tmp_path / "own").write_text("0::/\n")
+    monkeypatch.setattr(cgroup, "_ROOT", tmp_path)
+    monkeypatch.setattr(cgroup, "_OWN", tmp_path / "own")
     return tmp_path
 
 
