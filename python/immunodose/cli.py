@@ -40,8 +40,13 @@ def _add_run_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     check.add_argument("scenario", metavar="SCENARIO.toml")
     estimate = commands.add_parser("estimate", help="cells, memory and time of a run; no run")
     estimate.add_argument(
-        "scenario", metavar="FILE", help="a scenario (.toml), or labeled cells (.nc)"
+        "scenario", metavar="FILE", help="a scenario (.toml), or labeled cells (.nc, .zarr)"
     )
+    estimate.add_argument(
+        "options", metavar="NAME=VALUE", nargs="*",
+        help="of cells: arguments of absorbed_dose, or with time_h=1,24 of absorbed_dose_rate, "
+        "such as dtype=float32 split=target,emission",
+    )  # fmt: skip
     commands.add_parser("init", help="print a commented scenario: immunodose init > run.toml")
     commands.add_parser("scenarios", help="list the built-in scenarios")
 

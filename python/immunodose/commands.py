@@ -81,12 +81,14 @@ def check_command(options: Namespace) -> None:
 
 def estimate_command(options: Namespace) -> None:
     """Print what a run, or the dose of labeled cells in a file, will need."""
-    from immunodose.io import load
+    from immunodose.commands_arguments import dose_arguments
+    from immunodose.io import SUFFIXES, load
     from immunodose.scenario import Scenario, estimate
     from immunodose.tables import text_table
 
-    cells = str(options.scenario).endswith(".nc")
-    needs = estimate(load(options.scenario) if cells else Scenario.from_toml(options.scenario))
+    cells = Path(options.scenario).suffix in SUFFIXES
+    subject = load(options.scenario) if cells else Scenario.from_toml(options.scenario)
+    needs = estimate(subject, **dose_arguments(options.options))
     print(text_table([["quantity", "value"], *([key, f"{v:,.3g}"] for key, v in needs.items())]))
 
 

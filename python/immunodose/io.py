@@ -19,7 +19,7 @@ from immunodose.schema import SCHEMA_VERSION
 if TYPE_CHECKING:
     import xarray as xr
 
-_SUFFIXES = (".nc", ".zarr")
+SUFFIXES = (".nc", ".zarr")
 _COMPRESSED_FROM_BYTES = 2**20
 # What the storage libraries raise on damaged content.
 _DAMAGE = (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError)
@@ -119,12 +119,12 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
 def _target(path: str | os.PathLike[str]) -> Path:
     if not isinstance(path, (str, os.PathLike)):
         raise InputError(
-            f"invalid path={path!r} (allowed: text or a Path that ends in {', '.join(_SUFFIXES)})."
+            f"invalid path={path!r} (allowed: text or a Path that ends in {', '.join(SUFFIXES)})."
         )
     target = Path(path)
-    if target.suffix not in _SUFFIXES:
+    if target.suffix not in SUFFIXES:
         raise InputError(
-            f"path {str(target)!r} ends in {target.suffix!r} (allowed: {', '.join(_SUFFIXES)})."
+            f"path {str(target)!r} ends in {target.suffix!r} (allowed: {', '.join(SUFFIXES)})."
         )
     if target.suffix == ".zarr" and importlib.util.find_spec("zarr") is None:
         raise InputError(

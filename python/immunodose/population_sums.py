@@ -140,7 +140,8 @@ def summation_options(method: str, summation: str, rtol: float) -> dict[str, Any
 
 
 def _require_rtol(rtol: float) -> float:
-    if not _LEAST_RTOL <= rtol <= _LARGEST_RTOL:
+    is_number = isinstance(rtol, (int, float, np.number))
+    if not is_number or not _LEAST_RTOL <= rtol <= _LARGEST_RTOL:
         raise InputError(
             f"invalid rtol={rtol!r} (allowed: {_LEAST_RTOL:g} to {_LARGEST_RTOL:g}). For less "
             "error give summation='direct', which sums every pair in double precision."

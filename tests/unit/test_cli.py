@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from dataclasses import replace
@@ -109,12 +110,53 @@ def test_estimate_of_a_file_of_cells(tmp_path: Path, capsys: pytest.CaptureFixtu
     cells = imd.cells.lattice(
         shape=(3, 3, 3), spacing_um=12.0, cell_radius_um=5.0, nucleus_radius_um=4.0
     )
+    labeled = imd.label(cells, "Lu-177", decays_per_cell=1.0, effective_half_life_h=50.0)
+    assert main(["estimate", str(tmp_path / "absent.zarr")]) == 2
+    message = capsys.readouterr().err
+    assert "does not exist" in message or "needs the package zarr" in message  # and is no scenario
+    suffixes = (".nc", ".zarr") if importlib.util.find_spec("zarr") else (".nc",)
+    for file in (tmp_path / f"cells{suffix}" for suffix in suffixes):
+        imd.save(labeled, file)
+        assert main(["estimate", str(file)]) == 0
+        printed = capsys.readouterr().out
+        assert "memory: working (MB)" in printed
+        assert "27" in printed
+
+
+def test_options_of_an_estimate(
+    study_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cells = imd.cells.lattice(
+        shape=(10, 10, 10), spacing_um=12.0, cell_radius_um=5.0, nucleus_radius_um=4.0
+    )
     file = tmp_path / "cells.nc"
-    imd.save(imd.label(cells, "Lu-177", decays_per_cell=1.0), file)
-    assert main(["estimate", str(file)]) == 0
-    printed = capsys.readouterr().out
-    assert "memory: working (MB)" in printed
-    assert "27" in printed
+    labeled = imd.label(cells, "Lu-177", decays_per_cell=1.0, effective_half_life_h=50.0)
+    imd.save(labeled, file)
+
+    def output_MB(*words: str) -> str:
+        assert main(["estimate", str(file), *words]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return next(line.split()[-1] for line in lines if line.startswith("memory: output (MB)"))
+
+    dose = {"split": ("target", "origin"), "dtype": "float32", "rtol": 1e-4}
+    needs = imd.estimate(labeled, **dose)
+    words = ("split=target,origin", "dtype=float32", "rtol=1e-4")
+    assert output_MB(*words) == f"{needs['memory: output (MB)']:,.3g}"
+    needs = imd.estimate(labeled, time_h=[1.0, 24.0], targets=("nucleus",), merge=False)
+    words = ("time_h=1,24", "targets=nucleus", "merge=false")
+    assert output_MB(*words) == f"{needs['memory: output (MB)']:,.3g}"
+    for word, message in (
+        ("dtypes=float32", "no argument 'dtypes'"),
+        ("float32", "invalid option 'float32'"),
+        ("rtol=tiny", "rtol"),
+        ("time_h=1,noon", "invalid time_h='noon'"),
+    ):
+        assert main(["estimate", str(file), word]) == 2
+        assert message in capsys.readouterr().err
+    assert main(["estimate", str(file), "rtol=1e-3", "rtol=1e-4"]) == 2
+    assert "given twice" in capsys.readouterr().err
+    assert main(["estimate", str(study_file), "split="]) == 2
+    assert "no effect on a scenario" in capsys.readouterr().err
 
 
 def test_input_errors_exit_2(
