@@ -11,6 +11,7 @@
 
 #include "immunodose/core/error.hpp"
 #include "immunodose/core/parallel.hpp"
+#include "immunodose/core/progress.hpp"
 
 namespace immunodose::bindings {
 namespace py = pybind11;
@@ -76,6 +77,26 @@ inline StopPoll python_stop_poll() {
   return [] {
     const py::gil_scoped_acquire gil;
     return PyErr_CheckSignals() != 0;
+  };
+}
+
+// Asks for signals, and hands on how much is done when it is more than the last time. What the
+// callback raises ends the call, as a signal does.
+inline StopPoll reporting_poll(const py::object& report) {
+  if (report.is_none()) return python_stop_poll();
+  return [report, reported = std::make_shared<double>(0.0)] {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) return true;
+    const double done = progress();
+    if (done <= *reported) return false;
+    *reported = done;
+    try {
+      report(done);
+    } catch (py::error_already_set& error) {
+      error.restore();
+      return true;
+    }
+    return false;
   };
 }
 

@@ -40,14 +40,15 @@ py::tuple overlaps(const DoubleArray& x_um, const DoubleArray& y_um, const Doubl
 
 py::tuple random_packing(bool planar, const DoubleArray& cell_radius_um, std::int64_t n_cells,
                          double outer_radius_um, std::int64_t n_sweeps, std::uint64_t random_root,
-                         int n_threads) {
+                         int n_threads, const py::object& report) {
   const auto radii = view(cell_radius_um);
   if (radii.size() != 1) require_size(radii, static_cast<std::size_t>(n_cells), "cell_radius_um");
+  const StopPoll stop = reporting_poll(report);
   Packing packing;
   {
     const py::gil_scoped_release release;
     packing = pack_random(space_of(planar), {radii.begin(), radii.end()}, n_cells, outer_radius_um,
-                          n_sweeps, random_root, n_threads, python_stop_poll());
+                          n_sweeps, random_root, n_threads, stop);
   }
   return py::make_tuple(adopt(std::move(packing.centers.x_um)),
                         adopt(std::move(packing.centers.y_um)),
@@ -57,12 +58,13 @@ py::tuple random_packing(bool planar, const DoubleArray& cell_radius_um, std::in
 
 py::tuple close_packing(bool planar, double cell_radius_um, std::int64_t n_cells,
                         double outer_radius_um, std::int64_t n_sweeps, std::uint64_t random_root,
-                        int n_threads) {
+                        int n_threads, const py::object& report) {
+  const StopPoll stop = reporting_poll(report);
   Centers centers;
   {
     const py::gil_scoped_release release;
     centers = pack_close(space_of(planar), cell_radius_um, n_cells, outer_radius_um, n_sweeps,
-                         random_root, n_threads, python_stop_poll());
+                         random_root, n_threads, stop);
   }
   return py::make_tuple(adopt(std::move(centers.x_um)), adopt(std::move(centers.y_um)),
                         adopt(std::move(centers.z_um)));
@@ -111,11 +113,12 @@ void register_geometry(py::module_& geometry) {
            py::arg("n_threads"), "(number of pairs, first, second, depth_um, is_lower_bound)");
   geometry.def("pack_random", &random_packing, py::arg("planar"), py::arg("cell_radius_um"),
                py::arg("n_cells"), py::arg("outer_radius_um"), py::arg("n_sweeps"),
-               py::arg("random_root"), py::arg("n_threads"),
+               py::arg("random_root"), py::arg("n_threads"), py::arg("report").none(true),
                "(x_um, y_um, z_um, radius_um, fraction_reached); empty where growth stopped");
   geometry.def("pack_close", &close_packing, py::arg("planar"), py::arg("cell_radius_um"),
                py::arg("n_cells"), py::arg("outer_radius_um"), py::arg("n_sweeps"),
-               py::arg("random_root"), py::arg("n_threads"), "(x_um, y_um, z_um) of the centers");
+               py::arg("random_root"), py::arg("n_threads"), py::arg("report").none(true),
+               "(x_um, y_um, z_um) of the centers");
   geometry.def("line_distances", &line_distances, py::arg("x_um"), py::arg("y_um"), py::arg("z_um"),
                py::arg("line_point_um"), py::arg("line_direction"), py::arg("edge_um"),
                py::arg("n_threads"),

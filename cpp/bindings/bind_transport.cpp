@@ -2,7 +2,6 @@
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
-#include "immunodose/core/progress.hpp"
 #include "immunodose/core/simd.hpp"
 #include "immunodose/transport/hit_table.hpp"
 #include "immunodose/transport/population_dose.hpp"
@@ -79,26 +78,6 @@ py::list make_report(const std::vector<SummationReport>& reports) {
     list.append(std::move(one));
   }
   return list;
-}
-
-// Asks for signals, and hands on how much is done when it is more than the last time. What the
-// callback raises ends the call, as a signal does.
-StopPoll reporting_poll(const py::object& report) {
-  if (report.is_none()) return python_stop_poll();
-  return [report, reported = std::make_shared<double>(0.0)] {
-    const py::gil_scoped_acquire gil;
-    if (PyErr_CheckSignals() != 0) return true;
-    const double done = progress();
-    if (done <= *reported) return false;
-    *reported = done;
-    try {
-      report(done);
-    } catch (py::error_already_set& error) {
-      error.restore();
-      return true;
-    }
-    return false;
-  };
 }
 
 template <class Real>

@@ -3,89 +3,44 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from immunodose import _core
-from immunodose.cells import check
-from immunodose.data.nuclides import named_emissions
-from immunodose.dose_rate_memory import RateSize, require_rate_memory
-from immunodose.dose_rate_sources import HalfLife, TimedDecays, timed_decays
-from immunodose.errors import InputError
-from immunodose.physics import (
-    PhysicsModel,
-    physics_model,
-    require_density,
-    require_physics,
-    warn_of_electrons,
+from immunodose.dose_rate_estimate import require_rate_memory
+from immunodose.dose_rate_inputs import (
+    RatePart,
+    RateSetting,
+    kernels_of,
+    prepared_rate,
+    rate_axes,
+    splits_kernels,
+    times_s,
 )
+from immunodose.dose_rate_sources import HalfLife, TimedDecays
 from immunodose.population_columns import dose_places
-from immunodose.population_inputs import (
-    DTYPES,
-    SPLIT_DIMS,
-    check_choice,
-    check_names,
-    check_split,
-    with_result,
-)
-from immunodose.population_shapes import CellShapes, cell_shapes, warn_of_class_spread
+from immunodose.population_inputs import SPLIT_DIMS, with_result
+from immunodose.population_shapes import warn_of_class_spread
 from immunodose.population_sums import (
     DEFAULT_RTOL,
-    SUMMATIONS,
     class_spread,
     sum_over_cells,
     summation_attr,
-    summation_options,
     warn_of_mesh_error,
 )
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
 from immunodose.source_rows import course_variables
 from immunodose.source_time import TimeCourses, courses_of_chains
-from immunodose.threads import resolve_threads
-from immunodose.transport import effective_membrane_um
-from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray, FloatLike, Physics
+from immunodose.threads import percent_reported
+from immunodose.typing import EMISSIONS, ORIGINS, FloatArray, FloatLike, Physics, Progress
 from immunodose.units import NM_PER_UM, SECONDS_PER_DAY, SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import xarray as xr
-
-_SUMMING = ("summation", "rtol")
-
-
-@dataclass(frozen=True, slots=True)
-class _Setting:
-    """What all sums over cells of one call share."""
-
-    physics: Physics
-    density: float
-    membrane_um: float
-    shapes: CellShapes
-    targets: tuple[str, ...]
-    kept: tuple[str, ...]
-    summation: str
-    rtol: float
-    n_threads: int
-
-    @property
-    def scored(self) -> tuple[str, ...]:
-        """Targets that have a mass."""
-        return tuple(
-            name for name in self.targets if not (name == "membrane" and self.membrane_um == 0.0)
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Decays of one time course, with a model for each member that emits."""
-
-    decays: TimedDecays
-    models: dict[str, PhysicsModel]
 
 
 def absorbed_dose_rate(
@@ -103,6 +58,7 @@ def absorbed_dose_rate(
     dtype: str = "float64",
     n_threads: int | None = None,
     merge: bool = True,
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """Return the absorbed dose rate of every cell at given times.
 
@@ -132,6 +88,9 @@ def absorbed_dose_rate(
         "float64" or "float32" for both results.
     merge
         Whether the variables of `cells` are kept in the result.
+    progress
+        Called with done, total and a text: several times per time course, in hundredths, with its
+        name, and after the times. Ctrl-C, or what it raises, stops the call.
 
     Returns
     -------
@@ -182,12 +141,12 @@ def absorbed_dose_rate(
     array([0.0333, 0.0333])
     """
     setting, parts, size = prepared_rate(cells, locals())
-    require_rate_memory(size)
-    times = _times_s(time_h)
+    require_rate_memory(cells, setting, parts, size, time_h)
+    times = times_s(time_h)
     courses = courses_of_chains(
         [(part.decays.chain, part.decays.course, tuple(part.models)) for part in parts]
     )
-    dose, reports = _dose_of_components(cells, parts, setting)
+    dose, reports = _dose_of_components(cells, parts, setting, progress)
     # Eq. R1, in Gy per h
     density = courses.density_per_s(times) * SECONDS_PER_HOUR
     rate = _core.response.sum_of_courses(
@@ -196,6 +155,9 @@ def absorbed_dose_rate(
         single_precision=dtype == "float32",
         n_threads=setting.n_threads,
     )
+    report = percent_reported(progress, len(parts), len(parts) + 1, "times")
+    if report is not None:
+        report(1.0)
     values = rate.reshape(*dose.shape[:-1], times.size)
     component = dose.astype(dtype, copy=False)
     result = _dataset(cells, setting, parts, (values, component), time_h)
@@ -206,144 +168,15 @@ def absorbed_dose_rate(
     return with_result(cells, result) if merge else result
 
 
-def prepared_rate(
-    cells: xr.Dataset, arguments: Mapping[str, Any]
-) -> tuple[_Setting, list[_Part], RateSize]:
-    """Check the arguments of `absorbed_dose_rate`; return what is summed, and its size."""
-    check_choice("dtype", arguments["dtype"], DTYPES)
-    check_choice("summation", arguments["summation"], SUMMATIONS)
-    times = _times_s(arguments["time_h"])
-    check(cells)
-    kept = check_split(arguments["split"])
-    model_name = require_physics(arguments["physics"])
-    setting = _Setting(
-        physics=model_name,
-        density=require_density(arguments["density_g_per_cm3"]),
-        membrane_um=effective_membrane_um(model_name, arguments["membrane_thickness_nm"]),
-        shapes=cell_shapes(cells),
-        targets=_targets(arguments["targets"], kept),
-        kept=kept,
-        n_threads=resolve_threads(arguments["n_threads"]),
-        **summation_options("kernel", *(arguments[name] for name in _SUMMING)),
-    )
-    parts = [_part(one, setting) for one in timed_decays(cells, arguments["effective_half_life_h"])]
-    size = RateSize(
-        n_cells=int(cells.sizes["cell"]),
-        lengths=_axes(setting, int(cells.sizes["nuclide"])),
-        n_targets=len(setting.targets),
-        n_components=sum(len(part.models) for part in parts),
-        n_times=times.size,
-        item_bytes=np.dtype(arguments["dtype"]).itemsize,
-    )
-    return setting, parts, size
-
-
-def _times_s(time_h: FloatLike) -> FloatArray:
-    given = np.asarray(time_h)
-    if given.dtype.kind not in "fiu" or given.ndim > 1 or given.size == 0:
-        raise InputError(
-            f"invalid time_h of shape {given.shape} and dtype {given.dtype} (allowed: one number "
-            "or a sequence of numbers in h, not empty)."
-        )
-    times = np.atleast_1d(given.astype(np.float64))
-    bad = ~(np.isfinite(times) & (times >= 0.0))
-    if bad.any():
-        i = int(np.argmax(bad))
-        raise InputError(f"time_h[{i}] = {times[i]} (allowed: finite, >= 0 h).")
-    falling = np.flatnonzero(np.diff(times) <= 0.0)
-    if falling.size:
-        i = int(falling[0])
-        raise InputError(
-            f"time_h[{i + 1}] = {times[i + 1]} after {times[i]} (allowed: ascending). Sort them."
-        )
-    return np.asarray(times * SECONDS_PER_HOUR)
-
-
-def _targets(targets: Sequence[str] | None, kept: tuple[str, ...]) -> tuple[str, ...]:
-    if targets is None:
-        return TARGETS if "target" in kept else ("nucleus",)
-    check_names("targets", "target", targets, TARGETS)
-    chosen = tuple(name for name in TARGETS if name in targets)
-    if not chosen or len(targets) != len(chosen):
-        raise InputError(f"invalid targets={tuple(targets)} (allowed: each at most once, not none)")
-    if "target" not in kept and len(chosen) != 1:
-        raise InputError(
-            f"targets={chosen} without 'target' in split (doses to several targets do not add). "
-            "Put 'target' into split, or name one target."
-        )
-    return chosen
-
-
-def _part(decays: TimedDecays, setting: _Setting) -> _Part:
-    agent = decays.agent
-    whole = physics_model(
-        agent.nuclide,
-        physics=setting.physics,
-        retention=agent.retention,
-        density_g_per_cm3=setting.density,
-    )
-    warn_of_electrons(whole)
-    if len(decays.chain.members) == 1:
-        return _Part(decays, {decays.chain.members[0]: whole})
-    if isinstance(agent.nuclide, str):
-        kept = tuple(sorted((agent.retention or {}).items()))
-        models = _named_members(agent.nuclide, setting.physics, kept, setting.density)
-    else:
-        models = _members(agent.nuclide, setting.physics, setting.density)
-    return _Part(decays, models)
-
-
-@functools.lru_cache(maxsize=16)
-def _named_members(
-    nuclide: str, physics: Physics, retention: tuple[tuple[str, float], ...], density: float
-) -> dict[str, PhysicsModel]:
-    table = named_emissions(nuclide, retention=dict(retention) or None)
-    return _members(table, physics, density)
-
-
-def _members(table: xr.Dataset, physics: Physics, density: float) -> dict[str, PhysicsModel]:
-    """Return the model of what each member of the chain emits, per decay of the parent."""
-    emitter = table["line_nuclide"].values.astype(str)
-    return {
-        name: physics_model(
-            table.isel(line=np.flatnonzero(emitter == name)),
-            physics=physics,
-            density_g_per_cm3=density,
-        )
-        for name in dict.fromkeys(emitter.tolist())
-    }
-
-
-def _kernels_of(part: _Part) -> list[tuple[int, str, Any]]:
-    """Return the member's number, emission and kernel of each kernel of a part."""
-    return [
-        (m, emission, kernel)
-        for m, model in enumerate(part.models.values())
-        for emission, kernel in model.kernels.items()
-    ]
-
-
-def _splits_kernels(part: _Part, setting: _Setting) -> bool:
-    return "emission" in setting.kept or len(part.models) > 1
-
-
-def _axes(setting: _Setting, n_rows: int) -> dict[str, int]:
-    """Return the dims of the result after `cell`, with their lengths."""
-    sizes = {
-        "nuclide": n_rows,
-        "target": len(setting.targets),
-        "emission": len(EMISSIONS),
-        "origin": len(ORIGINS),
-    }
-    return {name: sizes[name] for name in sizes if name in setting.kept}
-
-
 def _dose_of_components(
-    cells: xr.Dataset, parts: Sequence[_Part], setting: _Setting
+    cells: xr.Dataset,
+    parts: Sequence[RatePart],
+    setting: RateSetting,
+    progress: Progress | None,
 ) -> tuple[FloatArray, list[Any]]:
     """Return the dose of each component (cell, dims of split, component) and the reports."""
     n_rows = int(cells.sizes["nuclide"])
-    axes = _axes(setting, n_rows)
+    axes = rate_axes(setting, n_rows)
     n_components = sum(len(part.models) for part in parts)
     # nuclide, target, emission, origin; of length 1 where not kept
     full = (axes.get("nuclide", 1), len(setting.targets), axes.get("emission", 1))
@@ -354,9 +187,10 @@ def _dose_of_components(
     own_targets = [setting.targets.index(name) for name in setting.scored]
     reports = []
     first = 0
-    for part in parts:
-        kernels = _kernels_of(part)
-        split = _splits_kernels(part, setting)
+    for number, part in enumerate(parts):
+        to_report = percent_reported(progress, number, len(parts) + 1, part.decays.name)
+        kernels = kernels_of(part)
+        split = splits_kernels(part, setting)
         row = places[part.decays.row if "nuclide" in axes else 0, own_targets]
         columns = [
             row[:, EMISSIONS.index(emission) if "emission" in axes else 0, :, first + member]
@@ -377,7 +211,10 @@ def _dose_of_components(
             summation=setting.summation,
             rtol=setting.rtol,
             n_threads=setting.n_threads,
+            report=to_report,
         )
+        if to_report is not None:
+            to_report(1.0)
         labels = [emission for _, emission, _ in kernels]
         reports.append((part.decays.name, labels, report))
         first += len(part.models)
@@ -389,13 +226,13 @@ def _dose_of_components(
 
 def _dataset(
     cells: xr.Dataset,
-    setting: _Setting,
-    parts: Sequence[_Part],
+    setting: RateSetting,
+    parts: Sequence[RatePart],
     values: tuple[npt.NDArray[Any], npt.NDArray[Any]],
     time_h: FloatLike,
 ) -> xr.Dataset:
     rate, component = values
-    axes = tuple(_axes(setting, int(cells.sizes["nuclide"])))
+    axes = tuple(rate_axes(setting, int(cells.sizes["nuclide"])))
     scalar = np.ndim(time_h) == 0
     summed = tuple(i + 1 for i, name in enumerate(axes) if name != "target")
     component = component.sum(axis=summed).reshape(
@@ -434,7 +271,7 @@ def _stored(cells: xr.Dataset, decays: Sequence[TimedDecays]) -> xr.Dataset:
     return build(course_variables(courses), coords={"nuclide": cells["nuclide"].variable})
 
 
-def _attrs(setting: _Setting, reports: list[Any], courses: TimeCourses) -> dict[str, Any]:
+def _attrs(setting: RateSetting, reports: list[Any], courses: TimeCourses) -> dict[str, Any]:
     spread = class_spread(setting.shapes, reports)
     warn_of_class_spread(spread)
     warn_of_mesh_error(reports, setting.rtol)

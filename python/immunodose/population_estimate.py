@@ -39,7 +39,7 @@ _BYTES_PER_MB = 1e6
 # Programs and tables that the first call of a process loads: measured, 104 to 131 MB.
 LIBRARIES_MB = 140.0
 # Meshes that the core tries at most before it takes cell lists, which need less memory.
-_MESH_ATTEMPTS = 2
+MESH_ATTEMPTS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +151,7 @@ class Scene:
             return monte_carlo_memory(
                 self.population, columns, realization=options.realization, hits=options.hits
             )
-        plans = [self.sweeps(options, attempt) for attempt in range(_MESH_ATTEMPTS)]
+        plans = [self.sweeps(options, attempt) for attempt in range(MESH_ATTEMPTS)]
         found = [kernel_memory(self.population, columns, sweeps) for sweeps in plans]
         return max(found, key=lambda memory: memory.peak)
 
@@ -235,7 +235,7 @@ def require_dose_memory(cells: xr.Dataset, options: DoseOptions) -> None:
         f"These fit: {'; '.join(fits)}."
         if fits
         else "No other split or dtype fits: give at most about "
-        f"{_cells_that_fit(scene, options, free_MB)} cells, or free memory."
+        f"{cells_that_fit(n_cells, needed_MB, free_MB)} cells, or free memory."
     )
     raise ResourceError(
         f"the dose of {n_cells} cells needs about {needed_MB:.3g} MB of memory, {free_MB:.3g} MB "
@@ -264,12 +264,11 @@ def smaller_options(options: DoseOptions) -> Iterator[tuple[str, DoseOptions]]:
         yield 'summation="cell_list" (slower)', replace(options, summation="cell_list")
 
 
-def _cells_that_fit(scene: Scene, options: DoseOptions, free_MB: float) -> int:
-    """Number of cells of the same kind whose dose takes the free memory, in round numbers."""
-    share = float(free_MB * _BYTES_PER_MB / scene.memory(options).peak)
-    n_cells = int(scene.population.extent.n_cells * min(share, 1.0))
-    digits: int = 10 ** max(0, len(str(n_cells)) - 2)
-    return n_cells // digits * digits
+def cells_that_fit(n_cells: int, needed_MB: float, free_MB: float) -> int:
+    """Return how many cells of the same kind take the free memory, in round numbers."""
+    fit = int(n_cells * min(free_MB / needed_MB, 1.0))
+    digits: int = 10 ** max(0, len(str(fit)) - 2)
+    return fit // digits * digits
 
 
 def dose_needs(cells: xr.Dataset, arguments: Mapping[str, Any]) -> dict[str, float]:

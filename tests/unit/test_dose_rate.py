@@ -16,9 +16,8 @@ import xarray as xr
 from tests.reference import dose_rate as oracle
 
 import immunodose as imd
-from immunodose import memory
 from immunodose.data.chains import chain_structure
-from immunodose.errors import InputError, ResourceError, UnitError
+from immunodose.errors import InputError, UnitError
 from immunodose.source_time import (
     Chain,
     Exponentials,
@@ -419,12 +418,6 @@ def test_messages_about_the_time_course() -> None:
     wet = imd.label(lattice(), "Lu-177", decays_per_cell=50.0, medium_decays_per_um3=0.1)
     with pytest.raises(InputError, match="medium_effective_half_life_h"):
         rate_of(with_amplitudes(wet, [0.02], [1.0]))
-
-
-def test_what_does_not_fit_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_memory_MB", lambda: 1e-6)
-    with pytest.raises(ResourceError, match="fewer times or targets"):
-        rate_of(lutetium())
 
 
 def test_times_of_an_earlier_result_are_not_mixed() -> None:

@@ -62,6 +62,58 @@ def test_progress_within_each_nuclide(n_side: int, options: dict[str, Any]) -> N
     assert dose.equals(imd.absorbed_dose(cells, **options))
 
 
+def test_progress_of_a_dose_rate() -> None:
+    cells = labeled(24, "Lu-177", "At-211")
+    options: dict[str, Any] = {
+        "time_h": [1.0, 24.0],
+        "effective_half_life_h": 5.0,
+        "targets": ["nucleus"],
+        "summation": "cell_list",
+    }
+    calls: list[tuple[int, int, str]] = []
+    rate = imd.absorbed_dose_rate(
+        cells, progress=lambda done, total, text: calls.append((done, total, text)), **options
+    )
+    done = [call[0] for call in calls]
+    assert {call[1] for call in calls} == {300}
+    assert done == sorted(set(done))
+    assert {100, 200, 300} <= set(done)
+    assert any(n_done < 100 for n_done in done)  # within the first nuclide
+    assert {text for n_done, _, text in calls if n_done <= 100} == {"Lu-177"}
+    assert calls[-1][2] == "times"
+    assert rate.equals(imd.absorbed_dose_rate(cells, **options))
+    with pytest.raises(Stop):
+        imd.absorbed_dose_rate(cells, progress=_stop, **options)
+
+
+PACKINGS: list[tuple[str, dict[str, Any]]] = [
+    ("spheroid", {"radius_um": 200.0, "packing_fraction": 0.55}),
+    ("spheroid", {"radius_um": 200.0, "packing_fraction": 0.6, "arrangement": "close_packed"}),
+    ("spheroid", {"radius_um": 90.0, "packing_fraction": 0.6}),  # must grow step by step
+    ("colony", {"n_cells": 30000, "packing_fraction": 0.6}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), PACKINGS)
+def test_progress_of_packings(name: str, options: dict[str, Any]) -> None:
+    build = getattr(imd.cells, name)
+    given = {**options, "cell_radius_um": 5.0, "nucleus_radius_um": 4.0, "rng": 1}
+    calls: list[tuple[int, int, str]] = []
+    packed = build(progress=lambda *call: calls.append(call), **given)
+    done = [call[0] for call in calls]
+    assert {call[1:] for call in calls} == {(100, "packing")}
+    assert done == sorted(set(done))
+    assert done[-1] == 100
+    assert len(done) >= 10
+    assert packed.equals(build(**given))
+    with pytest.raises(Stop):
+        build(progress=_stop, **given)
+
+
+def _stop(done: int, total: int, text: str) -> None:
+    raise Stop(f"at {done}")
+
+
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_an_error_of_the_callback_stops_the_call(n_threads: int) -> None:
     if n_threads > imd.threads.available_cpus():

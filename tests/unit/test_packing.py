@@ -119,6 +119,7 @@ def test_threads_do_not_change_the_bits() -> None:
             n_sweeps=3,
             random_root=3,
             n_threads=n_threads,
+            report=None,
         )
 
     first = pack(1)

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "immunodose/core/error.hpp"
+#include "immunodose/core/progress.hpp"
 #include "immunodose/geometry/scattered_points.hpp"
 
 namespace immunodose {
@@ -35,6 +36,8 @@ constexpr std::int64_t step_sweeps = 8;  // between two steps of growth
 constexpr std::int64_t direct_rounds = 400;
 constexpr std::int64_t max_rounds = 150;
 constexpr int max_failures = 12;
+// Share of the call when spheres were pushed apart at once, and when they have grown.
+constexpr double done_at_once = 0.6, done_grown = 0.8;
 
 void check(double outer_radius_um, std::int64_t n_cells, std::int64_t n_sweeps) {
   if (!(outer_radius_um > 0.0) || !std::isfinite(outer_radius_um)) {
@@ -60,15 +63,27 @@ double grow(SpherePacking& spheres, const Recipe& recipe, double wanted) {
     const double volume = std::clamp(recipe.soft / fraction, 1.0, most_softness);
     return spheres.push_apart(std::pow(volume, 1.0 / recipe.dimensions), rounds);
   };
-  if (push(wanted, direct_rounds)) return wanted;
+  {
+    const ProgressSpan at_once(0.0, done_at_once);
+    if (push(wanted, direct_rounds)) return wanted;
+  }
   double reached = std::min(recipe.start, wanted);
-  if (!push(reached, direct_rounds)) return 0.0;
-  spheres.mix(start_sweeps);
+  const double start = reached;
+  const auto done = [&](double fraction) {
+    const double grown = fraction < wanted ? (fraction - start) / (wanted - start) : 1.0;
+    return done_at_once + grown * (done_grown - done_at_once);
+  };
+  {
+    const ProgressSpan at_start(done_at_once, done_at_once);
+    if (!push(reached, direct_rounds)) return 0.0;
+    spheres.mix(start_sweeps);
+  }
   double most_step = first_step;
   for (int n_failures = 0; reached < wanted;) {
     const double step =
         std::min(most_step, std::max(least_step, step_share * (recipe.jammed - reached)));
     const double next = wanted - reached < 1.2 * step ? wanted : reached + step;
+    const ProgressSpan growth(done(reached), done(next));
     if (push(next, max_rounds)) {
       reached = next;
       if (reached < wanted) spheres.mix(step_sweeps);
@@ -102,6 +117,7 @@ Packing pack_random(PackingSpace space, std::vector<double> cell_radius_um, std:
       stop);
   packing.fraction_reached = grow(spheres, recipe(space), packing.fraction);
   if (packing.fraction_reached < packing.fraction) return packing;
+  const ProgressSpan last(done_grown, 1.0);
   spheres.mix(n_sweeps);
   packing.centers = spheres.release_centers();
   packing.radius_um = spheres.release_radii();

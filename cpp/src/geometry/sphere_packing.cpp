@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "immunodose/core/error.hpp"
+#include "immunodose/core/progress.hpp"
 #include "immunodose/core/streams.hpp"
 #include "immunodose/geometry/sphere_relaxation.hpp"
 
@@ -187,6 +188,8 @@ SpherePacking::Tally SpherePacking::for_each_cell(const Body& body) {
 void SpherePacking::mix(std::int64_t n_sweeps) {
   constexpr double most_held = 0.01;  // share of the moves
   for (std::int64_t sweep = 0; sweep < n_sweeps; ++sweep) {
+    const double done = static_cast<double>(sweep) / static_cast<double>(n_sweeps);
+    const ProgressSpan span(done, done);  // its loops are short
     if (stop_ && stop_()) throw Interrupted();
     if (is_stale_) rebuild();
     const Tally tally =

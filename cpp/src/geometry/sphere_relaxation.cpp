@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "immunodose/core/error.hpp"
+#include "immunodose/core/progress.hpp"
 
 namespace immunodose {
 
@@ -40,6 +41,14 @@ constexpr double most_skin = 0.5;
 constexpr std::int64_t short_life = 3;  // rounds that a list should last at least
 constexpr std::int64_t long_life = 8;   // and at most
 constexpr double bins_per_sphere = 2.0;
+
+// Of the relaxation that is done: overlaps vanish nearly as an exponential of the rounds.
+double share_done(std::int64_t n_overlaps, std::int64_t n_at_first, std::int64_t round,
+                  std::int64_t max_rounds) {
+  const double left = std::log1p(static_cast<double>(n_overlaps)) /
+                      std::log1p(static_cast<double>(std::max(n_overlaps, n_at_first)));
+  return std::max(1.0 - left, static_cast<double>(round) / static_cast<double>(max_rounds));
+}
 
 std::int32_t on_grid(double value) { return static_cast<std::int32_t>(value); }  // to the center
 
@@ -82,13 +91,23 @@ void SphereRelaxation::for_blocks(const Body& body) const {
 
 bool SphereRelaxation::run(double softness, std::int64_t max_rounds) {
   reach_factor_ = softness;
-  rebuild();
+  {
+    const ProgressSpan before_rounds(0.0, 0.0);
+    rebuild();
+  }
   std::int64_t since_lists = 0;
+  std::int64_t n_at_first = 0;
+  double done = 0.0;
   for (std::int64_t round = 0; round < max_rounds; ++round) {
+    const ProgressSpan span(done, done);  // its loops are short
     if (stop_ && stop_()) throw Interrupted();
     const double cooling = std::exp(-static_cast<double>(round) / rounds_to_keep);
     const double kept = last_kept - (last_kept - first_kept) * cooling;
-    if (accelerate(static_cast<float>(softness), static_cast<float>(kept)) == 0) return true;
+    const std::int64_t n_overlaps =
+        accelerate(static_cast<float>(softness), static_cast<float>(kept));
+    if (n_overlaps == 0) return true;
+    if (round == 0) n_at_first = n_overlaps;
+    done = std::max(done, share_done(n_overlaps, n_at_first, round, max_rounds));
     softness = std::max(least_softness, 1.0 + softness_kept * (softness - 1.0));
     ++since_lists;
     if (move()) continue;

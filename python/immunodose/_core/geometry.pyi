@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -34,6 +36,7 @@ def pack_random(
     n_sweeps: int,
     random_root: int,
     n_threads: int,
+    report: Callable[[float], None] | None,
 ) -> tuple[_Array, _Array, _Array, _Array, float]: ...
 def pack_close(
     planar: bool,
@@ -43,6 +46,7 @@ def pack_close(
     n_sweeps: int,
     random_root: int,
     n_threads: int,
+    report: Callable[[float], None] | None,
 ) -> tuple[_Array, _Array, _Array]: ...
 def line_distances(
     x_um: npt.ArrayLike,

@@ -14,8 +14,8 @@ from immunodose.cells.builders import require_feasible
 from immunodose.errors import GeometryError, InputError, UnitError
 from immunodose.memory import require_memory
 from immunodose.rng import RngLike, generator, random_root
-from immunodose.threads import resolve_threads
-from immunodose.typing import FloatArray
+from immunodose.threads import percent_reported, resolve_threads
+from immunodose.typing import FloatArray, Progress
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -52,6 +52,7 @@ def spheroid(
     cell_radius_sd_um: float | None = None,
     arrangement: str = "random",
     allow_unusual: bool = False,
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """Pack cells into a ball around the origin, at random and without overlaps.
 
@@ -74,6 +75,9 @@ def spheroid(
         widened to fill it, turned at random and loosened; up to 0.6 to 0.7.
     allow_unusual
         Whether radii outside 0.5 to 100 um pass.
+    progress
+        Called with done, total (100) and a text while cells are packed; shares are rough. Ctrl-C,
+        or what it raises, stops the call.
 
     Returns
     -------
@@ -137,7 +141,7 @@ def spheroid(
             )
     built = float(np.sum((cell_um / outer_um) ** 3))
     return _packed(
-        False, cell_um, outer_um, built, radii_um[1] / radii_um[0], arrangement, root
+        False, cell_um, outer_um, built, radii_um[1] / radii_um[0], arrangement, root, progress
     ).assign_attrs(attrs, packing_fraction_deviation=built - packing)
 
 
@@ -190,6 +194,7 @@ def _packed(
     nucleus_share: float,
     arrangement: str,
     root: int,
+    progress: Progress | None,
 ) -> xr.Dataset:
     """Pack cells of these radii at random or close; all checks of room are here."""
     require_memory(
@@ -197,6 +202,7 @@ def _packed(
         what=f"packing {cell_um.size} cells",
         remedy="Give fewer cells: a smaller radius or packing fraction.",
     )
+    report = percent_reported(progress, 0, 1, "packing")
     sizes: dict[str, Any] = {
         "planar": planar,
         "n_cells": cell_um.size,
@@ -204,6 +210,7 @@ def _packed(
         "n_sweeps": _N_SWEEPS,
         "random_root": root,
         "n_threads": resolve_threads(None),
+        "report": report,
     }
     is_equal = bool((cell_um == cell_um[0]).all())
     if arrangement == "close_packed":
@@ -221,6 +228,8 @@ def _packed(
         if not is_equal:
             cell_um = packed_um
     checks.require_no_overlap(x_um, y_um, z_um, cell_um)
+    if report is not None:
+        report(1.0)
     return make_population(
         x_um,
         y_um,
@@ -278,6 +287,7 @@ def colony(
     rng: RngLike,
     arrangement: str = "random",
     allow_unusual: bool = False,
+    progress: Progress | None = None,
 ) -> xr.Dataset:
     """Pack equal cells into a circle on the plane z = 0, at random and without overlaps.
 
@@ -298,6 +308,9 @@ def colony(
         turned at random and loosened.
     allow_unusual
         Whether radii outside 0.5 to 100 um pass.
+    progress
+        Called with done, total (100) and a text while cells are packed; shares are rough. Ctrl-C,
+        or what it raises, stops the call.
 
     Returns
     -------
@@ -349,4 +362,5 @@ def colony(
         radii_um[1] / radii_um[0],
         arrangement,
         random_root(rng),
+        progress,
     ).assign_attrs(geometry="colony", colony_radius_um=outer_um)
