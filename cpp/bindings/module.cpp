@@ -10,6 +10,7 @@ void register_transport(pybind11::module_& transport);
 void register_monte_carlo(pybind11::module_& transport);
 void register_response(pybind11::module_& response);
 void register_immune(pybind11::module_& immune);
+void register_signals(pybind11::module_& immune);
 }  // namespace immunodose::bindings
 
 PYBIND11_MODULE(_core, core) {
@@ -27,4 +28,5 @@ PYBIND11_MODULE(_core, core) {
   register_response(response);
   auto immune = core.def_submodule("immune");
   register_immune(immune);
+  register_signals(immune);
 }

@@ -33,7 +33,9 @@ _PUBLIC: dict[str, str] = {
     "radiation_quality": "immunodose.response_quality",
     "dsb_yields": "immunodose.dna_damage",
     "dsb_yield_per_gray": "immunodose.dna_damage",
-    "mhc1_expression": "immunodose.immune",
+    "mhc1_expression": "immunodose.immune_mhc1",
+    "Mechanism": "immunodose.immune_mechanism",
+    "register_mhc1_driver": "immunodose.immune_drivers",
     "kill_probability": "immunodose.immune",
     "summary": "immunodose.summarize",
     "simulate_host": "immunodose.systemic",
@@ -61,7 +63,9 @@ if TYPE_CHECKING:
     from immunodose.dose_rate import absorbed_dose_rate as absorbed_dose_rate
     from immunodose.hits import hit_statistics as hit_statistics
     from immunodose.immune import kill_probability as kill_probability
-    from immunodose.immune import mhc1_expression as mhc1_expression
+    from immunodose.immune_drivers import register_mhc1_driver as register_mhc1_driver
+    from immunodose.immune_mechanism import Mechanism as Mechanism
+    from immunodose.immune_mhc1 import mhc1_expression as mhc1_expression
     from immunodose.io import load as load
     from immunodose.io import save as save
     from immunodose.physics import point_kernel as point_kernel

@@ -79,6 +79,15 @@ VARIABLES: dict[str, Variable] = {
     "mhc1_baseline": Variable(
         "molecules", "surface MHC-I per cell before treatment", ("arm", "cell")
     ),
+    "mhc1_inducibility": Variable(
+        "1", "inducibility of MHC-I by radiation, 0 silenced to 1 open", ("arm", "cell")
+    ),
+    "ifn_gamma_route": Variable(
+        "1", "intact share of the interferon-gamma route (IFNGR, JAK)", ("arm", "cell")
+    ),
+    "mhc1_assembly": Variable(
+        "1", "intact share of MHC-I assembly (beta-2-microglobulin, TAP)", ("arm", "cell")
+    ),
     # nuclear data
     "energy": Variable("keV", "emission energy (mean of the bin if continuous)", ("line", "point")),
     "yield_per_decay": Variable("1", "yield per decay of the parent", ("line",)),
@@ -299,6 +308,23 @@ VARIABLES: dict[str, Variable] = {
     "pmhc_surface": Variable(
         "molecules", "surface complexes of MHC-I with a recognized peptide per cell", _RESPONSE
     ),
+    "peptide_surface": Variable(
+        "molecules",
+        "surface MHC-I per cell that shows peptides of a class",
+        ("arm", "replicate", "cell", "peptide", "time"),
+    ),
+    "damage_response": Variable("1", "response to remembered nuclear damage", _RESPONSE),
+    "ifn1_level": Variable(
+        "1", "type-I interferon at the cell, relative to its highest steady value", _RESPONSE
+    ),
+    "trex1_level": Variable("1", "TREX1 in the cell, relative", _RESPONSE),
+    "vesicle_level": Variable(
+        "1",
+        "vesicles of irradiated cells at the cell, relative to their highest steady value",
+        _RESPONSE,
+    ),
+    "pdl1_fold": Variable("1", "surface PD-L1 relative to its baseline", _RESPONSE),
+    "nk_ligand_fold": Variable("1", "NKG2D ligands relative to their baseline", _RESPONSE),
     "kill_probability_radiation": Variable("1", "net probability of death by radiation", _RESPONSE),
     "kill_probability_immune": Variable("1", "net probability of death by CD8 T cells", _RESPONSE),
     "kill_probability": Variable("1", "probability of death by radiation or immune", _RESPONSE),

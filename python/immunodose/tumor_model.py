@@ -18,7 +18,8 @@ import numpy as np
 from immunodose import cells as cell_builders
 from immunodose.data.parameters import ParameterSet, resolve
 from immunodose.errors import InputError
-from immunodose.immune import kill_probability, mhc1_expression
+from immunodose.immune import kill_probability
+from immunodose.immune_mhc1 import mhc1_expression
 from immunodose.population import absorbed_dose
 from immunodose.response import survival
 from immunodose.schema import data_array

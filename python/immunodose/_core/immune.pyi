@@ -1,8 +1,103 @@
 # SPDX-License-Identifier: BSD-3-Clause
+import numpy as np
 import numpy.typing as npt
 
 from immunodose.typing import FloatArray
 
+class ResponseCurve:
+    def __init__(self, poisson: bool, half: float, power: float) -> None: ...
+
+class SignalConstants:
+    damage: ResponseCurve
+    dna: ResponseCurve
+    membrane: ResponseCurve
+    window: ResponseCurve
+    ifn1: ResponseCurve
+    vesicle: ResponseCurve
+    ifn_gamma: ResponseCurve
+    trex1_rate: float
+    trex1_loss: float
+    trex1_half: float
+    ifn1_rate: float
+    ifn1_loss: float
+    vesicle_rate: float
+    vesicle_loss: float
+    damage_gain: float
+    membrane_gain: float
+    ifn1_gain: float
+    vesicle_gain: float
+    mhc1_turnover: float
+    mhc1_ifn_gamma_gain: float
+    pdl1_rate: float
+    pdl1_excess: float
+    recognized_share: float
+    induced_share: float
+    def __init__(self) -> None: ...
+
+class SignalTables:
+    damage: npt.NDArray[np.float32]
+    dna: npt.NDArray[np.float32]
+    membrane: npt.NDArray[np.float32]
+    window: npt.NDArray[np.float32]
+    def __init__(self) -> None: ...
+
+class SignalArrays:
+    damage: npt.NDArray[np.float32]
+    dna: npt.NDArray[np.float32]
+    membrane: npt.NDArray[np.float32]
+    window: npt.NDArray[np.float32]
+    baseline: npt.NDArray[np.float32]
+    inducibility: npt.NDArray[np.float32]
+    ifn_gamma_route: npt.NDArray[np.float32]
+    assembly: npt.NDArray[np.float32]
+    ifn_gamma: npt.NDArray[np.float32]
+    driver: npt.NDArray[np.float32]
+    trex1: npt.NDArray[np.float32]
+    ifn1: npt.NDArray[np.float32]
+    vesicle: npt.NDArray[np.float32]
+    mhc1: npt.NDArray[np.float32]
+    pdl1: npt.NDArray[np.float32]
+    damage_response: npt.NDArray[np.float32]
+    pmhc: npt.NDArray[np.float32]
+    def __init__(self) -> None: ...
+
+def advance_signals(
+    constants: SignalConstants,
+    tables: SignalTables,
+    arrays: SignalArrays,
+    duration_d: float,
+    ifn_gamma: float,
+    n_threads: int,
+) -> None: ...
+def emit_signals(
+    constants: SignalConstants,
+    tables: SignalTables,
+    arrays: SignalArrays,
+    duration_d: float,
+    ifn_gamma: float,
+    n_threads: int,
+) -> None: ...
+def respond_to_signals(
+    constants: SignalConstants,
+    tables: SignalTables,
+    arrays: SignalArrays,
+    duration_d: float,
+    ifn_gamma: float,
+    n_threads: int,
+) -> None: ...
+def deposit_in_voxels(
+    grid: FloatArray,
+    voxel: npt.ArrayLike,
+    amount: npt.NDArray[np.float32],
+    n_threads: int,
+) -> None: ...
+def sample_voxels(
+    grid: FloatArray,
+    voxel: npt.ArrayLike,
+    factor: float,
+    value: npt.NDArray[np.float32],
+    n_threads: int,
+) -> None: ...
 def hill(x: float, half: float, power: float) -> float: ...
 def filtered_induction(
     dose_Gy: npt.ArrayLike,

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "immunodose/immune/signal_field.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "immunodose/core/error.hpp"
+
+namespace immunodose {
+namespace {
+
+constexpr std::int64_t points_per_block = 32768;
+constexpr std::int64_t most_partial_grids = 16;
+constexpr std::int64_t values_per_block = 8192;
+
+void require_voxels(std::span<const std::int64_t> voxel, std::size_t n_values,
+                    std::size_t n_voxels) {
+  if (voxel.size() != n_values) {
+    throw InputError("voxel: got " + std::to_string(voxel.size()) + " values, expected " +
+                     std::to_string(n_values));
+  }
+  const auto end = static_cast<std::int64_t>(n_voxels);
+  for (std::size_t i = 0; i < voxel.size(); ++i) {
+    if (voxel[i] < 0 || voxel[i] >= end) {
+      throw InputError("voxel[" + std::to_string(i) + "] = " + std::to_string(voxel[i]) +
+                       " is outside the grid");
+    }
+  }
+}
+
+}  // namespace
+
+void deposit_in_voxels(std::span<double> grid, std::span<const std::int64_t> voxel,
+                       std::span<const float> amount, int n_threads, const StopPoll& stop) {
+  require_voxels(voxel, amount.size(), grid.size());
+  const auto n = static_cast<std::int64_t>(voxel.size());
+  const std::int64_t n_parts = std::clamp<std::int64_t>(
+      (n + points_per_block - 1) / points_per_block, 1, most_partial_grids);
+  const std::int64_t per_part = (n + n_parts - 1) / n_parts;
+  std::vector<double> parts(grid.size() * static_cast<std::size_t>(n_parts));
+  run_blocks(
+      n_parts, n_threads,
+      [&](std::int64_t part) {
+        double* const sum = parts.data() + static_cast<std::size_t>(part) * grid.size();
+        const std::int64_t end = std::min(n, (part + 1) * per_part);
+        for (std::int64_t i = part * per_part; i < end; ++i) {
+          const auto at = static_cast<std::size_t>(i);
+          sum[voxel[at]] += static_cast<double>(amount[at]);
+        }
+      },
+      stop);
+  parallel_for(
+      static_cast<std::int64_t>(grid.size()), values_per_block, n_threads,
+      [&](std::int64_t begin, std::int64_t end) {
+        for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+          double sum = 0.0;
+          for (std::size_t part = 0; part < static_cast<std::size_t>(n_parts); ++part) {
+            sum += parts[part * grid.size() + i];
+          }
+          grid[i] += sum;
+        }
+      },
+      stop);
+}
+
+void sample_voxels(std::span<const double> grid, std::span<const std::int64_t> voxel, double factor,
+                   std::span<float> value, int n_threads, const StopPoll& stop) {
+  require_voxels(voxel, value.size(), grid.size());
+  parallel_for(
+      static_cast<std::int64_t>(voxel.size()), points_per_block, n_threads,
+      [&](std::int64_t begin, std::int64_t end) {
+        for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+          const double amount = grid[static_cast<std::size_t>(voxel[i])];
+          value[i] = static_cast<float>(amount > 0.0 ? factor * amount : 0.0);
+        }
+      },
+      stop);
+}
+
+}  // namespace immunodose

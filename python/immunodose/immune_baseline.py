@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Surface MHC-I of each cell before treatment: given, or drawn lognormal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+
+from immunodose.errors import InputError
+from immunodose.response_inputs import TUMOR, cell_types, check_values
+from immunodose.rng import ROOT_ITSELF, RngLike, generator
+from immunodose.typing import FloatArray
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class HasValues(Protocol):
+    """Anything that gives a parameter by its key."""
+
+    def value(self, key: str) -> float:
+        """Return the value in its unit."""
+        ...
+
+
+def mhc1_baseline(
+    ds: xr.Dataset, item: HasValues, rng: RngLike | Literal["required"]
+) -> tuple[FloatArray, dict[str, Any]]:
+    """Return `mhc1_baseline` of all cells (NaN: not a tumor cell) and provenance of a draw."""
+    if "mhc1_baseline" in ds:
+        given = ds["mhc1_baseline"]
+        if given.dims != ("cell",):
+            raise InputError(f"mhc1_baseline has dims {given.dims} (allowed: cell).")
+        values = np.asarray(given.values, dtype=np.float64)
+        others = np.where(cell_types(ds) == TUMOR, values, 0.0)
+        check_values("mhc1_baseline", others)
+        return values, {}
+    if rng == "required":
+        raise InputError(
+            "the Dataset has no 'mhc1_baseline' and rng is not given. Give rng=... to draw the "
+            "baseline of each cell, or assign mhc1_baseline (cell)."
+        )
+    random, root = generator(rng, purpose=ROOT_ITSELF)
+    normal = random.standard_normal(int(ds.sizes["cell"]))
+    drawn = item.value("mhc1_baseline") * np.exp(item.value("mhc1_baseline_sd_ln") * normal)
+    values = np.where(cell_types(ds) == TUMOR, drawn, np.nan)
+    return values, {"mhc1_rng_root": str(root)}
