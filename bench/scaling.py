@@ -21,134 +21,24 @@ from typing import Any
 import numpy as np
 import scipy.fft
 import xarray as xr
+from scaling_scenes import LABELS, PROBLEMS, exact_doses, pairs_within, scene
 
 import immunodose as imd
 from immunodose import _core
 from immunodose.population_sums import cache_clear
 
-PACKING_FRACTION = 0.5
-CELL_RADIUS_UM = 5.0
-NUCLEUS_RADIUS_UM = 4.0
 N_SAMPLES = 20  # cells whose dose is summed over all others
-# Problems of bench/README.md: nuclide, emissions (None: all), source, lattice, split.
-PROBLEMS: dict[str, tuple[str, tuple[str, ...] | None, str, str, tuple[str, ...]]] = {
-    "i": ("At-211", ("alpha",), "nucleus", "sc", ()),
-    "i, all emissions": ("At-211", None, "nucleus", "sc", ()),
-    "i, chain": ("Ac-225", ("alpha",), "nucleus", "sc", ()),
-    "ii": ("Lu-177", None, "nucleus", "sc", ()),
-    "vii, 177Lu": ("Lu-177", None, "membrane", "fcc", ()),
-    "vii, 225Ac": ("Ac-225", None, "membrane", "fcc", ()),
-}
-# In the legend of the plot.
-LABELS = {
-    "i": "i: alphas of 211At",
-    "i, all emissions": "211At, all emissions",
-    "i, chain": "alphas of 225Ac and its chain",
-    "ii": "ii: 177Lu",
-    "vii, 177Lu": "vii: 177Lu, close packed",
-    "vii, 225Ac": "vii: 225Ac, close packed",
-}
 VII_CELLS = 33401
 VIII_SIDE = 215  # of the cube of problem viii: some 1e7 cells
 # MIRDcell V3.08 on 33,401 cells, CPU seconds (its own statement).
 MIRDCELL_S = {"vii, 177Lu": 21.0, "vii, 225Ac": 38.0}
-
-
-def sites(n_cells: int, kind: str) -> np.ndarray:
-    """Centers (cell, 3) [um]: a cube of a lattice at half packing, or a ball of close packing."""
-    if kind == "sc":
-        n_side = round(n_cells ** (1.0 / 3.0))
-        edge = CELL_RADIUS_UM * (4.0 / 3.0 * np.pi / PACKING_FRACTION) ** (1.0 / 3.0)
-        return np.stack(np.unravel_index(np.arange(n_side**3), (n_side,) * 3), axis=1) * edge
-    n_side = int((n_cells / 4.0) ** (1.0 / 3.0) * 1.5) + 2
-    corner = np.stack(np.unravel_index(np.arange(n_side**3), (n_side,) * 3), axis=1)
-    basis = 0.5 * np.array([[0, 0, 0], [0, 1, 1], [1, 0, 1], [1, 1, 0]])
-    # The edge of the cube is sqrt(8) radii; a trifle more, so that rounding is no overlap.
-    point = (corner[:, None] + basis).reshape(-1, 3) * (8.0**0.5 * CELL_RADIUS_UM * (1.0 + 1e-9))
-    out = np.linalg.norm(point - point.mean(axis=0), axis=1)
-    return point[np.argsort(out, kind="stable")[:n_cells]]
-
-
-def emissions_of(nuclide: str, kept: tuple[str, ...] | None) -> str | xr.Dataset:
-    """Return the nuclide, or the emissions of some of its classes."""
-    if kept is None:
-        return nuclide
-    table = imd.emissions(nuclide)
-    own = np.isin(table["emission"].values.astype(str), kept)
-    return table.isel({table["energy"].dims[0]: np.flatnonzero(own)})
-
-
-def scene(problem: str, n_cells: int, *, hard: bool, sources: tuple[str, ...] = ()) -> xr.Dataset:
-    """Return a lattice, every cell labeled; or `hard`: jittered, 30 % labeled, mixed radii."""
-    nuclide, kept, source, kind, _ = PROBLEMS[problem]
-    site = sites(n_cells, kind)
-    radius = np.full(len(site), CELL_RADIUS_UM)
-    options: dict[str, Any] = {}
-    if hard:
-        rng = np.random.default_rng(1)
-        radius = rng.choice([4.0, 4.5], len(site))
-        site = site + rng.uniform(-0.5, 0.5, site.shape)
-        options = {"labeled_fraction": 0.3, "distribution": "lognormal", "sd": 1.0, "rng": 1}
-    x, y, z = site.T
-    cells = imd.cells.from_arrays(
-        x_um=x,
-        y_um=y,
-        z_um=z,
-        cell_radius_um=radius,
-        nucleus_radius_um=radius * (NUCLEUS_RADIUS_UM / CELL_RADIUS_UM),
-    )
-    places = sources or (source,)
-    return imd.label(
-        cells,
-        emissions_of(nuclide, kept),
-        decays_per_cell=1.0,
-        localization={name: 1.0 / len(places) for name in places},
-        **options,
-    )
-
-
-def exact_doses(cells: xr.Dataset, problem: str, sample: np.ndarray) -> np.ndarray:
-    """Dose of some cells as a sum of S values over all others, nothing cut off (to 1e-5)."""
-    nuclide, kept, source, _, _ = PROBLEMS[problem]
-    table = emissions_of(nuclide, kept)
-    at = np.stack([cells[axis].values for axis in "xyz"], axis=1)
-    radius = cells["cell_radius"].values
-    activity = cells["time_integrated_activity"].sel(source=source).values[0]
-    longest = float(np.linalg.norm(np.ptp(at, axis=0))) + 1.0
-    doses = np.zeros(len(sample))
-    for to in np.unique(radius[sample]):
-        for own in np.unique(radius):
-            step = np.geomspace(to + own, max(longest, to + own + 1.0), 3000)
-            radii = {
-                "cell_radius_um": to,
-                "nucleus_radius_um": to * NUCLEUS_RADIUS_UM / CELL_RADIUS_UM,
-                "source_cell_radius_um": own,
-                "source_nucleus_radius_um": own * NUCLEUS_RADIUS_UM / CELL_RADIUS_UM,
-            }
-            value = imd.s_values(table, distance_um=step, **radii)
-            value = value.s_value.sel(target="nucleus", source=source).sum("emission").values
-            for i, cell in enumerate(sample):
-                if radius[cell] != to:
-                    continue
-                apart = np.linalg.norm(at - at[cell], axis=1)
-                others = (radius == own) & (apart > 0.0)
-                per_square = np.interp(apart[others], step, value * step**2, right=0.0)
-                doses[i] += np.sum(activity[others] * per_square / apart[others] ** 2)
-        self_radii = {name: radii[name] for name in ("cell_radius_um", "nucleus_radius_um")}
-        self_dose = imd.s_values(table, **self_radii).s_value.sel(target="nucleus", source=source)
-        same = radius[sample] == to
-        doses[same] += activity[sample[same]] * float(self_dose.sum())
-    return doses
-
-
-def pairs_within(cells: xr.Dataset, reach_um: float, sample: np.ndarray) -> float:
-    """Number of pairs of a labeled cell and another, within a reach, from some cells."""
-    at = np.stack([cells[axis].values for axis in "xyz"], axis=1)
-    labeled = cells["time_integrated_activity"].sum("source").values[0] > 0.0
-    near = [
-        np.count_nonzero(labeled & (((at - at[c]) ** 2).sum(axis=1) < reach_um**2)) for c in sample
-    ]
-    return float(np.mean(near)) * len(at)
+TRACKS = ("iv", "v")  # transported one by one
+# Limits of the machine that the targets were set on, by threads (two Zen 3 cores, AVX2): triad
+# GB/s, pairs of a distance and a polynomial G/s. The first may be low by up to 1.9.
+STATED = {1: {"triad_GB_per_s": 24.7, "pairs_G_per_s": 1.4},
+          2: {"triad_GB_per_s": 35.4, "pairs_G_per_s": 2.8}}  # fmt: skip
+# Seconds of the same machine, two threads, per track: chord by chord, and steps of electrons.
+STATED_TRACK_S = {"iv": 0.05e-6, "v": 0.8e-6}
 
 
 def roofs(command: str, n_threads: int) -> dict[str, float]:
@@ -157,6 +47,12 @@ def roofs(command: str, n_threads: int) -> dict[str, float]:
         return {}
     run = subprocess.run([command, str(n_threads)], check=True, capture_output=True, text=True)
     return {name: float(value) for name, value in json.loads(run.stdout).items()}
+
+
+def over_stated(limits: dict[str, float], n_threads: int) -> dict[str, float]:
+    """Limits measured in this run over those that the targets were set on."""
+    stated = STATED.get(n_threads, {}) if limits else {}
+    return {name: round(limits[name] / value, 2) for name, value in stated.items()}
 
 
 def transform_s(sweep: dict[str, Any], cells: xr.Dataset, n_threads: int) -> float:
@@ -200,24 +96,33 @@ def timed(cells: xr.Dataset, n_threads: int, repeats: int, **options: Any) -> di
     return {"first_s": runs[0][0], "wall_s": best[0], "cpu_s": best[1], "dose": dose}
 
 
-def row(problem: str, n_cells: int, *, hard: bool, n_threads: int, roof: str, repeats: int) -> Any:
+def row(
+    problem: str,
+    n_cells: int,
+    *,
+    hard: bool,
+    n_threads: int,
+    roof: str,
+    repeats: int,
+    n_distances: int,
+) -> dict[str, Any]:
     """Time one problem; tables are warm but for the first call."""
     cells = scene(problem, n_cells, hard=hard)
     cache_clear()
     reset_peak()
-    found = timed(cells, n_threads, repeats, split=PROBLEMS[problem][4])
+    summation = "direct" if problem == "iii" else "auto"
+    found = timed(cells, n_threads, repeats, split=PROBLEMS[problem][4], summation=summation)
     peak = peak_kB()
     dose = found.pop("dose")
     n = cells.sizes["cell"]
     sweeps = json.loads(dose.attrs["summation"])
     sample = np.sort(np.random.default_rng(2).choice(n, min(N_SAMPLES, n), replace=False))
-    exact = exact_doses(cells, problem, sample)
+    exact = exact_doses(cells, problem, sample, n_distances)
     own = dose["absorbed_dose"].values[sample]
     limits = roofs(roof, n_threads)
     pairs = sum(
         pairs_within(cells, s["reach_um"] + (0.0 if s["mesh_spacing_um"] else 8.0), sample)
         for s in sweeps
-        if s["summation"] != "direct"
     )
     limit_s = None
     if limits:
@@ -240,6 +145,40 @@ def row(problem: str, n_cells: int, *, hard: bool, n_threads: int, roof: str, re
         "peak_memory_MB": peak // 1024,
         "faster_than_MIRDcell": MIRDCELL_S.get(problem, 0.0) / found["cpu_s"] or None,
         "limits": limits,
+        "limits_over_stated": over_stated(limits, n_threads),
+        "load": os.getloadavg()[0],
+        "simd": _core.transport.simd_level(),
+    }
+
+
+def track_row(problem: str, n_cells: int, *, hard: bool, n_threads: int) -> dict[str, Any]:
+    """Transport the decays of one per cell, track by track, beside the mean dose by kernels."""
+    cells = scene(problem, n_cells, hard=hard)
+    options: dict[str, Any] = {"method": "monte_carlo", "realization": True, "rng": 1}
+    options |= {"split": (), "merge": False, "n_threads": n_threads}
+    imd.absorbed_dose(scene(problem, 8, hard=False), **options)  # makes the tables
+    reset_peak()
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = imd.absorbed_dose(cells, **options)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    peak = peak_kB()
+    tracks = float(cells["time_integrated_activity"].sum())
+    stated_s = STATED_TRACK_S[problem] * tracks * 2 / n_threads
+    kernel = imd.absorbed_dose(cells, split=(), merge=False, n_threads=n_threads)
+    mean = float(found["specific_energy"].mean() / kernel["absorbed_dose"].mean())
+    return {
+        "problem": problem,
+        "hard": hard,
+        "n_cells": cells.sizes["cell"],
+        "n_threads": n_threads,
+        "wall_s": round(wall, 4),
+        "cpu_s": round(cpu, 4),
+        "tracks": tracks,
+        "cpu_us_per_track": round(1e6 * cpu / tracks, 2),
+        "stated_roof_s": stated_s,
+        "over_stated_roof": round(wall / stated_s, 1),
+        "mean_over_kernel": round(mean, 4),
+        "peak_memory_MB": peak // 1024,
         "load": os.getloadavg()[0],
         "simd": _core.transport.simd_level(),
     }
@@ -315,11 +254,38 @@ def draw(rows: list[dict[str, Any]], file: str) -> None:
     figure.savefig(file, dpi=110)
 
 
+def chosen_runs(options: argparse.Namespace) -> list[tuple[str, int, int, bool, int]]:
+    """Problem, cells, threads, hard case and repeats of each row."""
+    sizes = {"ii, colony": options.colony, "iii": options.pairs}
+    runs = []
+    for problem in options.problems:
+        vii = problem.startswith("vii")
+        n_sides = [VII_CELLS] if vii else [side**3 for side in options.sides]
+        plain = vii or options.no_hard or problem in sizes
+        for n_cells in sizes.get(problem, n_sides):
+            for n_threads in options.threads:
+                for hard in (False,) if plain else (False, True):
+                    runs.append((problem, n_cells, n_threads, hard, options.repeats))
+    if options.viii:
+        most = max(options.threads)
+        runs += [(problem, VIII_SIDE**3, most, False, 1) for problem in ("ii", "i")]
+    return runs
+
+
 def main() -> None:
     """Run the problems asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sides", type=int, nargs="+", default=[10, 22, 46, 100])
     parser.add_argument("--problems", nargs="+", default=list(PROBLEMS), choices=list(PROBLEMS))
+    parser.add_argument(
+        "--colony", type=int, nargs="+", default=[100_000], help="cells of the colonies"
+    )
+    parser.add_argument(
+        "--pairs", type=int, nargs="+", default=[1000, 10_648], help="cells of iii (target: 1e5)"
+    )
+    parser.add_argument(
+        "--distances", type=int, default=3000, help="of the S values that errors are taken from"
+    )
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-hard", action="store_true", help="leave out the hard case")
@@ -330,27 +296,14 @@ def main() -> None:
     parser.add_argument("--plot", default="", help="file to write")
     options = parser.parse_args()
     most = max(options.threads)
-    runs = []  # problem, cells, threads, hard, repeats
-    for problem in options.problems:
-        vii = problem.startswith("vii")
-        for n_cells in [VII_CELLS] if vii else [side**3 for side in options.sides]:
-            for n_threads in options.threads:
-                for hard in (False,) if vii or options.no_hard else (False, True):
-                    runs.append((problem, n_cells, n_threads, hard, options.repeats))
-    if options.viii:
-        runs += [(problem, VIII_SIDE**3, most, False, 1) for problem in ("ii", "i")]
     rows = []
-    for problem, n_cells, n_threads, hard, repeats in runs:
-        rows.append(
-            row(
-                problem,
-                n_cells,
-                hard=hard,
-                n_threads=n_threads,
-                roof=options.roof,
-                repeats=repeats,
-            )
-        )
+    for problem, n_cells, n_threads, hard, repeats in chosen_runs(options):
+        sizes: dict[str, Any] = {"hard": hard, "n_threads": n_threads}
+        if problem in TRACKS:
+            rows.append(track_row(problem, n_cells, **sizes))
+        else:
+            sizes |= {"roof": options.roof, "n_distances": options.distances}
+            rows.append(row(problem, n_cells, **sizes, repeats=repeats))
         print(json.dumps(rows[-1]), flush=True)
     summary: dict[str, Any] = {
         "version": imd.__version__,
