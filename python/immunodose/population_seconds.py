@@ -23,17 +23,18 @@ if TYPE_CHECKING:
     from immunodose.population_inputs import Agent
     from immunodose.population_memory import Columns, Population
 
-# CPU seconds on the machine of docs/theory/population.md, section 6 (two Zen 3 cores, AVX2).
+# CPU seconds on the machine of docs/theory/population.md, section 6 (two Zen 3 cores, AVX2), fitted
+# to the rows of bench/results/scaling.json (tests/unit/test_recorded_times.py).
 _PER_PAIR, _PER_PAIR_AND_COLUMN = 1.6e-9, 0.7e-9
 _BOTH_WAYS = 0.35  # of that, where a distance serves both directions (Eq. P11)
 _PER_DIRECT_PAIR = 8e-9
-_PER_NODE = 6e-8  # of a mesh, per transform
-_PER_POINT = 2e-6  # cell and sweep: sorted, spread, gathered
+_PER_NODE = 4e-8  # of a mesh, per transform
+_PER_POINT = 1e-6  # cell and sweep: sorted, spread, gathered
 _PER_TABLE_VALUE = 3e-6  # an integral over two regions
 _TABLE_EDGES = 600.0  # that are integrated, of one pair of shapes
 _PER_NUMBER = 3e-8  # of the result: labeled, summed, copied
 _PER_COURSE_VALUE = 1e-9  # dose times course, summed
-_PER_CALL = 0.01
+_PER_CALL = 0.008
 # Histories: alphas chord by chord; electrons and photons by what they set free.
 _PER_HISTORY, _PER_ALPHA, _PER_LIGHT, _PER_KEV = 2e-6, 3e-6, 3e-6, 2e-7
 _DETAILED_FACTOR = 60.0  # of electrons followed collision by collision
@@ -41,9 +42,9 @@ _PER_TALLY_VALUE = 5e-9  # and batch
 _PER_VOXEL_CELL = 1e-6
 
 # Loads, caches and densities differ: times lie within this factor of the estimate on idle CPUs.
-_FACTOR = 3.0
+FACTOR = 3.0
 # Square roots and quotients per second of the same machine (`speed`).
-_REFERENCE_SPEED = 4.9e8
+REFERENCE_SPEED = 4.9e8
 _PROBE_SIZE, _PROBE_REPEATS, _PROBE_TRIES = 4096, 20, 5
 _SAMPLES, _SUBSAMPLE = 32, 50_000
 
@@ -94,8 +95,8 @@ def dose_seconds(
             counted, seconds = _history_seconds(scene, agent, options, arguments)
             histories += counted
             cpu += seconds
-    wall = cpu / options.n_threads * _REFERENCE_SPEED / speed()
-    return Seconds(wall, _FACTOR, pairs, histories)
+    wall = cpu / options.n_threads * REFERENCE_SPEED / speed()
+    return Seconds(wall, FACTOR, pairs, histories)
 
 
 def rate_seconds(
@@ -118,8 +119,8 @@ def rate_seconds(
             )
             pairs += counted
             cpu += seconds
-    wall = cpu / population.n_threads * _REFERENCE_SPEED / speed()
-    return Seconds(wall, _FACTOR, pairs, 0.0)
+    wall = cpu / population.n_threads * REFERENCE_SPEED / speed()
+    return Seconds(wall, FACTOR, pairs, 0.0)
 
 
 def _active_share(agent: Agent) -> float:
