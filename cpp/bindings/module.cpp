@@ -11,6 +11,7 @@ void register_monte_carlo(pybind11::module_& transport);
 void register_response(pybind11::module_& response);
 void register_immune(pybind11::module_& immune);
 void register_signals(pybind11::module_& immune);
+void register_killing(pybind11::module_& immune);
 }  // namespace immunodose::bindings
 
 PYBIND11_MODULE(_core, core) {
@@ -29,4 +30,5 @@ PYBIND11_MODULE(_core, core) {
   auto immune = core.def_submodule("immune");
   register_immune(immune);
   register_signals(immune);
+  register_killing(immune);
 }

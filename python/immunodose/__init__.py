@@ -37,6 +37,10 @@ _PUBLIC: dict[str, str] = {
     "Mechanism": "immunodose.immune_mechanism",
     "register_mhc1_driver": "immunodose.immune_drivers",
     "kill_probability": "immunodose.immune",
+    "killing_laws": "immunodose.immune_laws",
+    "register_killing_law": "immunodose.immune_laws",
+    "Checkpoint": "immunodose.immune_checkpoint",
+    "kosinsky2018": "immunodose.immune_kosinsky",
     "summary": "immunodose.summarize",
     "simulate_host": "immunodose.systemic",
     "Scenario": "immunodose.scenario",
@@ -63,7 +67,11 @@ if TYPE_CHECKING:
     from immunodose.dose_rate import absorbed_dose_rate as absorbed_dose_rate
     from immunodose.hits import hit_statistics as hit_statistics
     from immunodose.immune import kill_probability as kill_probability
+    from immunodose.immune_checkpoint import Checkpoint as Checkpoint
     from immunodose.immune_drivers import register_mhc1_driver as register_mhc1_driver
+    from immunodose.immune_kosinsky import kosinsky2018 as kosinsky2018
+    from immunodose.immune_laws import killing_laws as killing_laws
+    from immunodose.immune_laws import register_killing_law as register_killing_law
     from immunodose.immune_mechanism import Mechanism as Mechanism
     from immunodose.immune_mhc1 import mhc1_expression as mhc1_expression
     from immunodose.io import load as load

@@ -28,7 +28,7 @@ from immunodose.response_inputs import (
     tumor_set,
     warn,
 )
-from immunodose.typing import FloatArray
+from immunodose.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -83,7 +83,21 @@ def kill_inputs(
     outputs: OutputTimes,
 ) -> KillInputs:
     """Check the Dataset, route each override to the set that has its key, read the values."""
-    host_set, line = _sets(host.parameters, tumor_set(parameters), overrides)
+    host_set, line, _ = routed_sets(host.parameters, tumor_set(parameters), None, overrides)
+    return inputs_of_sets(ds, host, host_set, line, overrides, outputs, plain=True)
+
+
+def inputs_of_sets(
+    ds: xr.Dataset,
+    host: HostState,
+    host_set: ParameterSet,
+    line: ParameterSet,
+    overrides: Mapping[str, float],
+    outputs: OutputTimes,
+    *,
+    plain: bool,
+) -> KillInputs:
+    """Do the same for sets that have their overrides; `plain` reads the keys of Eq. 9."""
     types = cell_types(ds)
     is_tumor, is_t_cell = types == TUMOR, types == T_CELL
     if not is_tumor.any():
@@ -98,6 +112,7 @@ def kill_inputs(
     baseline = _baseline(host_set, is_tumor, is_t_cell, overrides)
     model = effector_model(host_set, baseline)
     attrs: dict[str, Any] = {"warnings": ds.attrs.get("warnings", "[]")}
+    reads = plain and model.present
     if model.present:
         _warn_of_limits(attrs, ds, host, outputs)
     return KillInputs(
@@ -110,9 +125,9 @@ def kill_inputs(
         pmhc_time_d=pmhc_time_d,
         host=host,
         effectors=model,
-        killing_rate_per_d=host_set.value("killing_rate_constant") if model.present else 0.0,
-        pmhc_half_kill=host_set.value("pmhc_half_kill") if model.present else 1.0,
-        pmhc_power=host_set.value("pmhc_power") if model.present else 1.0,
+        killing_rate_per_d=host_set.value("killing_rate_constant") if reads else 0.0,
+        pmhc_half_kill=host_set.value("pmhc_half_kill") if reads else 1.0,
+        pmhc_power=host_set.value("pmhc_power") if reads else 1.0,
         attrs={
             **attrs,
             "host_supply": "untreated" if host.time_d is None else "simulated",
@@ -122,14 +137,27 @@ def kill_inputs(
     )
 
 
-def _sets(
-    host: ParameterSet, line: ParameterSet, overrides: Mapping[str, float]
-) -> tuple[ParameterSet, ParameterSet]:
-    """Return host and line with each override in the set that has its key."""
-    require_effect("kill_probability", overrides, host.entries, line.entries)
+def routed_sets(
+    host: ParameterSet,
+    line: ParameterSet,
+    killing: ParameterSet | None,
+    overrides: Mapping[str, float],
+    also: frozenset[str] = frozenset(),
+) -> tuple[ParameterSet, ParameterSet, ParameterSet | None]:
+    """Return host, line and set of kind killing with each override in the first that has its key.
+
+    `also` are further keys that may be overridden: those of a user's law.
+    """
+    others = [] if killing is None else [killing.entries]
+    known = {key: value for key, value in overrides.items() if key not in also}
+    require_effect("kill_probability", known, host.entries, line.entries, *others)
     in_host = {key: value for key, value in overrides.items() if key in host.entries}
-    in_line = {key: value for key, value in overrides.items() if key not in in_host}
-    return host.with_overrides(**in_host), line.with_overrides(**in_line)
+    rest = {key: value for key, value in overrides.items() if key not in in_host}
+    if killing is not None:
+        in_killing = {key: value for key, value in rest.items() if key in killing.entries}
+        killing = killing.with_overrides(**in_killing)
+        rest = {key: value for key, value in rest.items() if key not in in_killing}
+    return host.with_overrides(**in_host), line.with_overrides(**rest), killing
 
 
 def _require_same_line(ds: xr.Dataset, line: ParameterSet) -> None:
@@ -185,6 +213,13 @@ def _baseline(
 ) -> float | None:
     """Return CD8 T cells per tumor cell of the untreated tumor; None where there are none."""
     if host.value("cd8_present") == 0.0:
+        # An override of cd8_present is a what-if: these cells are there and do nothing.
+        if is_t_cell.any() and not host.entry("cd8_present").overridden:
+            raise InputError(
+                f"the Dataset holds {int(is_t_cell.sum())} cells of type {T_CELL!r} but host set "
+                f"{host.name!r} has no CD8 T cells (cd8_present = 0). Remove these cells, or give "
+                "a host that has them."
+            )
         return None
     if is_t_cell.any():
         if "effector_to_target_ratio" in overrides:
@@ -227,23 +262,34 @@ def _pmhc(
     return pmhc, time_d
 
 
-def solve(inputs: KillInputs, outputs: OutputTimes, n_threads: int) -> KillSolution:
-    """Refine the time step until effectors and a sample of cells settle, then do all cells."""
+def breaks_of(inputs: KillInputs) -> FloatArray:
+    """Return the times where the hazards may bend or jump."""
     # Priming may jump when the first antigen counts: a grid point on either side of it.
     delay_d = inputs.effectors.priming_delay_d
     breaks = np.append(inputs.host.breaks_d(), [delay_d - _JUMP_D, delay_d])
     breaks = np.append(breaks, inputs.history.breaks_d())
     if inputs.pmhc_time_d is not None:
         breaks = np.concatenate([breaks, inputs.pmhc_time_d])
+    return breaks
+
+
+def sample_of(inputs: KillInputs) -> IntArray:
+    """Return the rows of tumor cells over the range of survival, on which the step is judged."""
     tumor_rows = np.flatnonzero(inputs.is_tumor)
     order = tumor_rows[np.argsort(inputs.log_survival[tumor_rows], kind="stable")]
-    sample = order[np.linspace(0, order.size - 1, min(_SAMPLE, order.size)).astype(int)]
+    picked = np.linspace(0, order.size - 1, min(_SAMPLE, order.size)).astype(int)
+    return np.asarray(order[picked], dtype=np.int64)
+
+
+def solve(inputs: KillInputs, outputs: OutputTimes, n_threads: int) -> KillSolution:
+    """Refine the time step until effectors and a sample of cells settle, then do all cells."""
+    breaks, sample = breaks_of(inputs), sample_of(inputs)
     model = inputs.effectors
     turnover = max(model.loss_rate_per_d, 1.0 / max(outputs.time_d[-1], 1.0))
     scale = model.baseline + model.priming_gain_per_d / turnover
 
     def trial(grid: TimeGrid) -> FloatArray:
-        effectors = _effectors(inputs, grid, n_threads)
+        effectors = effectors_of(inputs, grid, n_threads)
         parts = [effectors[grid.output_index] / scale] if scale > 0.0 else []
         return np.concatenate(
             [*parts, *(part.ravel() for part in _cells(inputs, grid, effectors, sample, 1))]
@@ -252,13 +298,14 @@ def solve(inputs: KillInputs, outputs: OutputTimes, n_threads: int) -> KillSolut
     grid, step = converged(
         trial, outputs, breaks_d=breaks, tolerance=_TOLERANCE, what="kill_probability"
     )
-    effectors = _effectors(inputs, grid, n_threads)
+    effectors = effectors_of(inputs, grid, n_threads)
     values = _cells(inputs, grid, effectors, slice(None), n_threads)
     named = dict(zip(_VARIABLES, values, strict=True))
     return KillSolution(named, effectors[grid.output_index], step)
 
 
-def _effectors(inputs: KillInputs, grid: TimeGrid, n_threads: int) -> FloatArray:
+def effectors_of(inputs: KillInputs, grid: TimeGrid, n_threads: int) -> FloatArray:
+    """Return effectors per tumor cell on the grid (Eq. 5-8 of docs/theory/immune.md)."""
     if not inputs.effectors.present:
         return np.zeros(grid.time_d.size)
 

@@ -326,13 +326,23 @@ VARIABLES: dict[str, Variable] = {
     "pdl1_fold": Variable("1", "surface PD-L1 relative to its baseline", _RESPONSE),
     "nk_ligand_fold": Variable("1", "NKG2D ligands relative to their baseline", _RESPONSE),
     "kill_probability_radiation": Variable("1", "net probability of death by radiation", _RESPONSE),
-    "kill_probability_immune": Variable("1", "net probability of death by CD8 T cells", _RESPONSE),
+    "kill_probability_immune": Variable("1", "net probability of death by killer cells", _RESPONSE),
     "kill_probability": Variable("1", "probability of death by radiation or immune", _RESPONSE),
+    "kill_probability_ctl": Variable("1", "net probability of death by CD8 T cells", _RESPONSE),
+    "kill_probability_nk": Variable(
+        "1", "net probability of death by natural killer cells", _RESPONSE
+    ),
+    "kill_fraction_ctl": Variable(
+        "1", "probability that CD8 T cells are the first cause of death", _RESPONSE
+    ),
+    "kill_fraction_nk": Variable(
+        "1", "probability that natural killer cells are the first cause of death", _RESPONSE
+    ),
     "kill_fraction_radiation": Variable(
         "1", "probability that radiation is the first cause of death", _RESPONSE
     ),
     "kill_fraction_immune": Variable(
-        "1", "probability that CD8 T cells are the first cause of death", _RESPONSE
+        "1", "probability that killer cells are the first cause of death", _RESPONSE
     ),
     "surviving_fraction": Variable(
         "1", "surviving fraction of the tumor cells", ("arm", "replicate", "time")
@@ -364,6 +374,19 @@ VARIABLES: dict[str, Variable] = {
     "effector_to_target_ratio": Variable(
         "1", "effector CD8 T cells per tumor cell in the tumor", ("arm", "time")
     ),
+    # published models
+    "tumor_volume": Variable("mm3", "volume of living tumor", ("arm", "replicate", "time")),
+    "tumor_volume_moribund": Variable(
+        "mm3", "volume of lethally damaged tumor cells", ("arm", "replicate", "time")
+    ),
+    "unrepaired_dsb": Variable(
+        "1", "unrepaired DNA double-strand breaks per nucleus", ("arm", "replicate", "time")
+    ),
+    "effector_precursor_count": Variable(
+        "1", "T cells in the tumor that are not effectors yet", ("arm", "replicate", "time")
+    ),
+    "effector_count": Variable("1", "effector T cells in the tumor", ("arm", "replicate", "time")),
+    "pdl1_level": Variable("1", "PD-L1 relative to its maximum", ("arm", "replicate", "time")),
     # summary, over the tumor cells
     "nucleus_dose_mean": Variable("Gy", "mean absorbed dose to the nucleus", ("arm",)),
     "nucleus_dose_p5": Variable(

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
+RealArray: TypeAlias = npt.NDArray[np.floating[Any]]
+"""float32 or float64."""
 FloatLike: TypeAlias = float | npt.ArrayLike
 Attrs: TypeAlias = dict[str, Any]
 Progress: TypeAlias = Callable[[int, int, str], None]

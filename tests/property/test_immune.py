@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import immunodose as imd
 from immunodose.data.parameters import resolve
 from immunodose.immune_host import host_state
-from immunodose.immune_kill import _cells, _effectors, kill_inputs
+from immunodose.immune_kill import _cells, effectors_of, kill_inputs
 from immunodose.immune_time import make_grid, output_times, relax
 
 # Values of its own, so that a new fit of the shipped sets does not change what is tested.
@@ -266,7 +266,7 @@ def test_halving_the_step_of_the_kill_shows_order_two(seed: int) -> None:
     cells, effectors = [], []
     for step in (0.2, 0.1, 0.05, 0.025):
         grid = make_grid(outputs, step, [delay_d - 1e-9, delay_d])
-        in_time = _effectors(inputs, grid, 1)
+        in_time = effectors_of(inputs, grid, 1)
         effectors.append(in_time[grid.output_index])
         cells.append(np.stack(_cells(inputs, grid, in_time, slice(None), 1)))
     for values in (effectors, cells):

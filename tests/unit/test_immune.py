@@ -315,7 +315,7 @@ def test_an_override_that_the_call_does_not_read_is_refused(
 
 
 def test_every_key_of_lines_and_hosts_has_a_reader_or_belongs_to_the_cells() -> None:
-    sets = ("b16k1", "immunocompetent", "hsg")
+    sets = ("b16k1", "immunocompetent", "hsg", "ctl_nk")
     keys = {key for name in sets for key in resolve(name).entries}
     read = frozenset().union(*READ_BY.values())
     assert read <= keys

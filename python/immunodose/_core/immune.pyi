@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from immunodose.typing import FloatArray
+from immunodose.typing import FloatArray, RealArray
 
 class ResponseCurve:
     def __init__(self, poisson: bool, half: float, power: float) -> None: ...
@@ -131,3 +133,48 @@ def kill(
     power: float,
     n_threads: int,
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]: ...
+def poisson_at_least(mean: float, k: int) -> float: ...
+def susceptibility(
+    pmhc: RealArray,
+    pdl1_fold: RealArray | None,
+    at_least: int,
+    half: float,
+    power: float,
+    proofread: float,
+    free_share: float,
+    pdl1_half: float,
+    pdl1_power: float,
+    recognition: RealArray | None,
+    out: RealArray,
+    n_threads: int,
+) -> None: ...
+def missing_self(
+    mhc1: RealArray | None,
+    ligand: RealArray | None,
+    half: float,
+    power: float,
+    out: RealArray,
+    n_threads: int,
+) -> None: ...
+def compete(
+    log_survival: RealArray,
+    share: RealArray | None,
+    delivered_before: npt.ArrayLike,
+    delivered_now: npt.ArrayLike,
+    killers: Sequence[tuple[RealArray, float, RealArray | None, RealArray, RealArray]],
+    first_radiation: RealArray,
+    values: Sequence[RealArray],
+    step_d: float,
+    n_threads: int,
+) -> list[float]: ...
+def advance_hits(
+    rate: RealArray,
+    factor: float,
+    before: RealArray,
+    n_hits: int,
+    recovery_per_d: float,
+    step_d: float,
+    hits: RealArray,
+    exponent: RealArray,
+    n_threads: int,
+) -> None: ...

@@ -12,7 +12,17 @@ from typing import Any
 
 from immunodose.errors import InputError, did_you_mean
 
-KINDS = ("cell_line", "host", "agent", "immune_cell", "dna_damage", "signaling")
+KINDS = (
+    "cell_line",
+    "host",
+    "agent",
+    "immune_cell",
+    "dna_damage",
+    "signaling",
+    "killing",
+    "antibody",
+    "published_model",
+)
 STATUSES = ("measured", "fit", "literature", "assumed")
 RESERVED_KEYS = ("name", "kind", "parameters", "set", "host", "title")
 

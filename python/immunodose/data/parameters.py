@@ -150,7 +150,7 @@ def resolve(
     parameters
         What a public function got as `parameters=`, `host=` or `agent=`.
     kind
-        Demanded kind: cell_line, host, agent, immune_cell, dna_damage or signaling.
+        Demanded kind, one of `data.parameter_file.KINDS`.
     **overrides
         Values that replace those of the set, in its units and within its ranges.
 
