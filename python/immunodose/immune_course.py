@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from immunodose.response_inputs import DoseHistory, dose_history
 from immunodose.source_rows import stored_courses
@@ -49,6 +49,9 @@ class PoolRates:
     transfer: float
     clearance: float
 
+
+# Taylor terms of a matrix of norm 1/2: the first one left out is below 1e-17.
+_TAYLOR_NORM, _TAYLOR_ORDER = 0.5, 14
 
 POOLS = ("delivered", "damage", "membrane", "window", "nuclear_dna", "dna")
 
@@ -145,21 +148,37 @@ def _chain(rates: PoolRates, source_rate: float, coupling: float) -> FloatArray:
     return matrix
 
 
-def _propagators(matrix: FloatArray, step_d: FloatArray) -> tuple[FloatArray, npt.NDArray[np.intp]]:
-    from scipy.linalg import expm
+def _propagators(matrix: FloatArray, step_d: FloatArray) -> FloatArray:
+    """Return exp(matrix h) for every step h: Taylor series of a scaled matrix, squared back.
 
-    unique, which = np.unique(step_d, return_inverse=True)
-    return np.stack([expm(matrix * step) for step in unique]), which
+    The stack is small and dense; its own loop does not wake the threads of a BLAS.
+    """
+    scaled = matrix[None] * step_d[:, None, None]
+    norm = float(np.abs(scaled).sum(axis=1).max(initial=0.0))
+    n_squarings = max(0, math.ceil(math.log2(norm / _TAYLOR_NORM))) if norm > 0.0 else 0
+    scaled = scaled / 2.0**n_squarings
+    term = np.broadcast_to(np.eye(len(matrix)), scaled.shape)
+    total = term.copy()
+    for order in range(1, _TAYLOR_ORDER + 1):
+        term = _product(term, scaled) / order
+        total += term
+    for _ in range(n_squarings):
+        total = _product(total, total)
+    return total
+
+
+def _product(left: FloatArray, right: FloatArray) -> FloatArray:
+    return np.asarray((left[:, :, :, None] * right[:, None, :, :]).sum(axis=2))
 
 
 def _exponential(rate_per_d: float, rates: PoolRates, time_d: FloatArray) -> FloatArray:
     step_d = np.diff(time_d, prepend=0.0)
-    propagators, which = _propagators(_chain(rates, rate_per_d, rate_per_d), step_d)
+    propagators = _propagators(_chain(rates, rate_per_d, rate_per_d), step_d)
     state = np.zeros(1 + len(POOLS))
     state[0] = 1.0
     values = np.empty((len(POOLS), time_d.size))
-    for j, k in enumerate(which):
-        state = propagators[k] @ state
+    for j, propagator in enumerate(propagators):
+        state = (propagator * state).sum(axis=1)
         values[:, j] = state[1:]
     return np.maximum(values, 0.0)
 
@@ -174,14 +193,15 @@ def _piecewise(course: Course, rates: PoolRates, time_d: FloatArray) -> FloatArr
     before[0] = 0.0  # whatever came by the first time came then
     slope = np.append((before[1:] - after[:-1]) / np.diff(knots), 0.0)
     grid = np.union1d(time_d, knots)
-    propagators, which = _propagators(_chain(rates, 0.0, 1.0), np.diff(grid, prepend=0.0))
+    propagators = _propagators(_chain(rates, 0.0, 1.0), np.diff(grid, prepend=0.0))
     state = np.zeros(1 + len(POOLS))
     values = np.empty((len(POOLS), grid.size))
+    k = 0  # the next knot
     for j, time in enumerate(grid):
-        state = propagators[which[j]] @ state
-        k = int(np.searchsorted(knots, time))
+        state = (propagators[j] * state).sum(axis=1)
         if k < knots.size and knots[k] == time:
             state[1:-1] += after[k] - before[k]
             state[0] = slope[k]
+            k += 1
         values[:, j] = state[1:]
     return values[:, np.searchsorted(grid, time_d)]

@@ -163,6 +163,7 @@ class SignalField:
 
     def _factors(self, dt_d: float) -> tuple[FloatArray, FloatArray]:
         """Return what each mode keeps over a step, and what a unit rate adds to it (Eq. 20)."""
+        dt_d = float(f"{dt_d:.12g}")  # steps of one grid differ by rounding: one set of factors
         if self._last is not None and self._last[0] == dt_d:
             return self._last[1], self._last[2]
         loss_per_d = np.asarray(self.decay_per_d)

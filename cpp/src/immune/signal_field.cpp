@@ -12,6 +12,7 @@ namespace immunodose {
 namespace {
 
 constexpr std::int64_t points_per_block = 32768;
+constexpr std::int64_t points_per_voxel = 2;
 constexpr std::int64_t most_partial_grids = 16;
 constexpr std::int64_t values_per_block = 8192;
 
@@ -36,9 +37,17 @@ void deposit_in_voxels(std::span<double> grid, std::span<const std::int64_t> vox
                        std::span<const float> amount, int n_threads, const StopPoll& stop) {
   require_voxels(voxel, amount.size(), grid.size());
   const auto n = static_cast<std::int64_t>(voxel.size());
+  // Partial sums pay where a grid has far fewer voxels than there are points.
   const std::int64_t n_parts = std::clamp<std::int64_t>(
-      (n + points_per_block - 1) / points_per_block, 1, most_partial_grids);
+      n / (points_per_voxel * static_cast<std::int64_t>(grid.size()) + points_per_block), 1,
+      most_partial_grids);
   const std::int64_t per_part = (n + n_parts - 1) / n_parts;
+  if (n_parts == 1) {
+    for (std::size_t i = 0; i < voxel.size(); ++i) {
+      grid[static_cast<std::size_t>(voxel[i])] += static_cast<double>(amount[i]);
+    }
+    return;
+  }
   std::vector<double> parts(grid.size() * static_cast<std::size_t>(n_parts));
   run_blocks(
       n_parts, n_threads,
