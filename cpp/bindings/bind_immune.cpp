@@ -65,7 +65,10 @@ py::tuple bind_kill(const DoubleArray& log_survival, const DoubleArray& share,
 
 }  // namespace
 
+void register_agents(py::module_& immune);
+
 void register_immune(py::module_& immune) {
+  register_agents(immune);
   immune.def("hill", &hill, py::arg("x"), py::arg("half"), py::arg("power"));
   immune.def("filtered_induction", &bind_filtered_induction, py::arg("dose_Gy"), py::arg("memory"),
              py::arg("time_d"), py::arg("output_index"), py::arg("half_dose_Gy"), py::arg("power"),

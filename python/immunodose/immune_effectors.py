@@ -68,15 +68,25 @@ def effectors_in_time(
     """
     if not model.present:
         return np.zeros(time_d.size)
-    released = np.concatenate([-np.diff(tumor_survival) / np.diff(time_d), [0.0]])
-    antigen = _antigen(time_d, model.clearance_rate_per_d, released, 1.0 - tumor_survival[0])
-    priming = _priming(model, time_d, antigen)
-    source = model.priming_gain_per_d * priming + model.loss_rate_per_d * model.baseline
+    source = effector_source(model, time_d, tumor_survival)
     # Mean loss per step to the dose in the tumor; what is below the smallest number is gone.
     log_alive = np.log(np.maximum(baseline_survival, np.finfo(np.float64).tiny))
     loss_rate = model.loss_rate_per_d - np.diff(log_alive) / np.diff(time_d)
     initial = float(model.baseline * baseline_survival[0] * supply[0])
     return relax(time_d, loss_rate, source * supply, initial)
+
+
+def effector_source(
+    model: EffectorModel, time_d: FloatArray, tumor_survival: FloatArray
+) -> FloatArray:
+    """Return how many effectors come per tumor cell and day at full supply (Eq. 7).
+
+    Arguments are those of `effectors_in_time`.
+    """
+    released = np.concatenate([-np.diff(tumor_survival) / np.diff(time_d), [0.0]])
+    antigen = _antigen(time_d, model.clearance_rate_per_d, released, 1.0 - tumor_survival[0])
+    priming = _priming(model, time_d, antigen)
+    return model.priming_gain_per_d * priming + model.loss_rate_per_d * model.baseline
 
 
 def _priming(model: EffectorModel, time_d: FloatArray, antigen: FloatArray) -> FloatArray:

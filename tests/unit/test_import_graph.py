@@ -21,13 +21,14 @@ REPOSITORY = Path(__file__).parents[2]
 # Top layer first; a module may import its own layer (without cycles) and those below.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
-    ("cli", "commands", "plot", "tables", "io"),
+    ("cli", "commands", "plot", "tables"),
     ("findings", "robustness"),
     ("scenario", "arms", "tumor_model", "culture"),
     ("scenario_file", "scenario_culture", "scenario_tables"),
     ("summarize",),
     ("systemic", "immune"),
     ("response", "dna_damage"),
+    ("io",),
     ("dose", "population", "hits", "transport", "monte_carlo", "cell_monte_carlo", "tracks"),
     ("source", "biokinetics", "cells"),
     ("physics", "emission_kernels"),

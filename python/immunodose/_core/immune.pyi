@@ -4,7 +4,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from immunodose.typing import FloatArray, RealArray
+from immunodose.typing import FloatArray, IntArray, RealArray
 
 class ResponseCurve:
     def __init__(self, poisson: bool, half: float, power: float) -> None: ...
@@ -176,5 +176,123 @@ def advance_hits(
     step_d: float,
     hits: RealArray,
     exponent: RealArray,
+
+_Floats = npt.NDArray[np.float32]
+_Bytes = npt.NDArray[np.uint8]
+_Rows = npt.NDArray[np.int32]
+
+def agent_bins(
+    x_um: _Floats, y_um: _Floats, z_um: _Floats, reach_um: float
+) -> tuple[list[float], list[float], list[int]]: ...
+def sorted_points(
+    x_um: _Floats,
+    y_um: _Floats,
+    z_um: _Floats,
+    id: IntArray,
+    kept: _Bytes,
+    low_um: Sequence[float],
+    edge_um: Sequence[float],
+    n_bins: Sequence[int],
+) -> tuple[IntArray, _Rows]: ...
+def step_immune_cells(
+    id: IntArray,
+    x_um: _Floats,
+    y_um: _Floats,
+    z_um: _Floats,
+    target: _Rows,
+    phenotype: _Bytes,
+    contact_min: _Floats,
+    event: _Bytes,
+    target_x_um: _Floats,
+    target_y_um: _Floats,
+    target_z_um: _Floats,
+    starts: _Rows,
+    susceptibility_per_d: Sequence[_Floats],
+    bin_low_um: Sequence[float],
+    bin_edge_um: Sequence[float],
+    n_bins: Sequence[int],
+    tissue_low_um: Sequence[float],
+    tissue_edge_um: float,
+    n_voxels: Sequence[int],
+    tissue: _Bytes,
+    phenotypes: npt.ArrayLike,
+    root: int,
+    step: int,
+    duration_min: float,
+    reach_um: float,
+    hits_to_kill: Sequence[int],
+    n_threads: int,
+) -> tuple[_Rows, _Rows, _Floats]: ...
+def entries(mean: float, n_points: int, kind: int, step: int, root: int) -> IntArray: ...
+def step_tumor_cells(
+    id: IntArray,
+    target_x_um: _Floats,
+    state: _Bytes,
+    event_d: _Floats,
+    radiation_d: _Floats,
+    division_d: _Floats,
+    death_d: _Floats,
+    cause: _Bytes,
+    hits: _Bytes,
+    hit_d: _Floats,
+    hit_target: _Rows,
+    hit_killer_id: IntArray,
+    hit_attack: _Rows,
+    hit_time_min: _Floats,
+    root: int,
+    step: int,
+    begin_d: float,
+    end_d: float,
+    hits_to_kill: Sequence[int],
+    recovery_per_d: float,
+    radiation_clearance_per_d: float,
+    immune_clearance_per_d: float,
+    division_per_d: float,
+    n_threads: int,
+) -> tuple[IntArray, IntArray, IntArray]: ...
+def division_waits(id: IntArray, step: int, division_per_d: float, root: int) -> _Floats: ...
+def radiation_death(
+    id: IntArray,
+    log_survival: npt.ArrayLike,
+    share: npt.ArrayLike,
+    delivered: npt.ArrayLike,
+    time_d: npt.ArrayLike,
+    from_index: int,
+    root: int,
+    n_threads: int,
+) -> _Floats: ...
+def daughter_places(
+    x_um: _Floats,
+    y_um: _Floats,
+    z_um: _Floats,
+    starts: _Rows,
+    state: _Bytes,
+    radius_um: _Floats,
+    id: IntArray,
+    bin_low_um: Sequence[float],
+    bin_edge_um: Sequence[float],
+    n_bins: Sequence[int],
+    mothers: IntArray,
+    overlap: float,
+    n_tries: int,
+    root: int,
+    step: int,
+) -> _Floats: ...
+def step_antigen(
+    dose_Gy: _Floats,
+    baseline: _Floats,
+    induction: _Floats,
+    susceptibility_per_d: _Floats,
+    memory_before: npt.ArrayLike,
+    memory_after: npt.ArrayLike,
+    duration_d: float,
+    turnover_per_d: float,
+    half_dose_Gy: float,
+    induction_power: int,
+    gain: float,
+    complexes: float,
+    half_complexes: float,
+    complexes_power: int,
+    hit_per_d: float,
     n_threads: int,
 ) -> None: ...

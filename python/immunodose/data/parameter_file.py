@@ -16,6 +16,7 @@ KINDS = (
     "cell_line",
     "host",
     "agent",
+    "agents",
     "immune_cell",
     "dna_damage",
     "signaling",

@@ -13,13 +13,21 @@ namespace immunodose {
 enum class Stage : std::uint32_t {
   packing_moves = 1,
   packing_start = 2,
-  decay_count = 3,            // Poisson number of decays of a source compartment
-  decay_history = 4,          // one decay of a population with all that follows
-  kernel_history = 5,         // one electron of a dose-point kernel
-  cell_history = 6,           // one decay in a single cell (S values)
-  hit_history = 7,            // one decay of hit statistics
-  track_history = 8,          // one track for drawing
-  photon_kernel_history = 9,  // the electrons of one photon collision
+  decay_count = 3,             // Poisson number of decays of a source compartment
+  decay_history = 4,           // one decay of a population with all that follows
+  kernel_history = 5,          // one electron of a dose-point kernel
+  cell_history = 6,            // one decay in a single cell (S values)
+  hit_history = 7,             // one decay of hit statistics
+  track_history = 8,           // one track for drawing
+  photon_kernel_history = 9,   // the electrons of one photon collision
+  immune_cell_step = 20,       // what one T or NK cell does in one time step
+  immune_cell_choice = 21,     // its further hits in that step, and divide or change
+  immune_cell_entry = 22,      // how many enter the tumor in one step, and where
+  tumor_radiation_death = 23,  // when radiation kills one tumor cell
+  tumor_clearance = 24,        // when a dead tumor cell disappears
+  tumor_division = 25,         // when one tumor cell divides next
+  tumor_recovery = 26,         // hits that one tumor cell recovers from
+  tumor_place = 27,            // where its daughter lies
 };
 
 class Stream {
