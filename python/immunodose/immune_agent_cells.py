@@ -27,7 +27,7 @@ _LIMIT = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Phenotype:
-    """What one kind of cell in one state does; rates of division and change are per time in contact.
+    """What one kind of cell in one state does; it divides and changes per time in contact.
 
     `ifn_gamma_share` is its release of interferon-gamma in contact, of that of an effector. The
     first hit of a `harmless` one makes it `next` (priming).

@@ -176,6 +176,8 @@ def advance_hits(
     step_d: float,
     hits: RealArray,
     exponent: RealArray,
+    n_threads: int,
+) -> None: ...
 
 _Floats = npt.NDArray[np.float32]
 _Bytes = npt.NDArray[np.uint8]
