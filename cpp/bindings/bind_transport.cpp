@@ -44,13 +44,14 @@ class PythonConvolver : public MeshConvolver {
     convolver_.attr("set_density")(values, shape.n_transform);
   }
 
-  std::vector<float> convolve(std::span<const float> octant,
+  std::vector<float> convolve(const MeshKernel& kernel,
                               const std::array<std::vector<double>, 3>& factor,
                               bool last) override {
     const py::gil_scoped_acquire gil;
-    const py::array_t<float> values({half_[0], half_[1], half_[2]}, octant.data(), py::none());
+    const py::array_t<float> values({half_[0], half_[1], half_[2]}, kernel.octant.data(),
+                                    py::none());
     const py::array_t<float, py::array::c_style | py::array::forcecast> field(
-        convolver_.attr("convolve")(values, factor, last));
+        convolver_.attr("convolve")(values, factor, last, kernel.is_transform));
     if (static_cast<std::size_t>(field.size()) != size_) {
       throw InputError("the convolver returned a field of another size");
     }

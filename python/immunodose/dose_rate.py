@@ -20,6 +20,7 @@ from immunodose.dose_rate_inputs import (
     times_s,
 )
 from immunodose.dose_rate_sources import HalfLife, TimedDecays
+from immunodose.population_box import BoxLike, box_attr
 from immunodose.population_columns import dose_places
 from immunodose.population_inputs import SPLIT_DIMS, with_result
 from immunodose.population_shapes import warn_of_class_spread
@@ -55,6 +56,7 @@ def absorbed_dose_rate(
     density_g_per_cm3: float = 1.0,
     rtol: float = DEFAULT_RTOL,
     summation: str = "auto",
+    periodic_box_um: BoxLike | None = None,
     dtype: str = "float64",
     n_threads: int | None = None,
     merge: bool = True,
@@ -82,7 +84,7 @@ def absorbed_dose_rate(
     targets
         Those of nucleus, cytoplasm, membrane, cell to score; None takes all, or the nucleus if
         `split` has no target.
-    membrane_thickness_nm, density_g_per_cm3, rtol, summation, n_threads
+    membrane_thickness_nm, density_g_per_cm3, rtol, summation, periodic_box_um, n_threads
         As in `absorbed_dose`.
     dtype
         "float64" or "float32" for both results.
@@ -210,6 +212,7 @@ def _dose_of_components(
             split_emission_origin=(split, "origin" in setting.kept),
             summation=setting.summation,
             rtol=setting.rtol,
+            box_um=setting.box_um,
             n_threads=setting.n_threads,
             report=to_report,
         )
@@ -281,6 +284,7 @@ def _attrs(setting: RateSetting, reports: list[Any], courses: TimeCourses) -> di
         dose_rate_membrane_thickness_nm=setting.membrane_um * NM_PER_UM,
         dose_rate_density_g_per_cm3=setting.density,
         dose_rate_rtol=setting.rtol,
+        **{f"dose_rate_{name}": edge for name, edge in box_attr(setting.box_um).items()},
         dose_rate_summation=summation_attr(reports),
         dose_rate_cross_dose_class_spread=spread,
     )

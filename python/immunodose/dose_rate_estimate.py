@@ -49,6 +49,7 @@ def _described(cells: xr.Dataset, setting: RateSetting, parts: Sequence[RatePart
         n_threads=setting.n_threads,
         summation=setting.summation,
         rtol=setting.rtol,
+        box_um=setting.box_um,
     )
     return describe_population(cells, [part.decays.agent for part in parts], options)
 

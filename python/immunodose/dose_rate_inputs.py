@@ -22,6 +22,7 @@ from immunodose.physics import (
     require_physics,
     warn_of_electrons,
 )
+from immunodose.population_box import Box, require_inside
 from immunodose.population_inputs import DTYPES, check_choice, check_names, check_split
 from immunodose.population_shapes import CellShapes, cell_shapes
 from immunodose.population_sums import SUMMATIONS, summation_options
@@ -33,7 +34,7 @@ from immunodose.units import SECONDS_PER_HOUR
 if TYPE_CHECKING:
     import xarray as xr
 
-_SUMMING = ("summation", "rtol")
+_SUMMING = ("summation", "rtol", "periodic_box_um")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class RateSetting:
     kept: tuple[str, ...]
     summation: str
     rtol: float
+    box_um: Box
     n_threads: int
 
     @property
@@ -86,6 +88,7 @@ def prepared_rate(
         n_threads=resolve_threads(arguments["n_threads"]),
         **summation_options("kernel", *(arguments[name] for name in _SUMMING)),
     )
+    require_inside(cells, setting.box_um, setting.n_threads)
     parts = [_part(one, setting) for one in timed_decays(cells, arguments["effective_half_life_h"])]
     size = RateSize(
         n_cells=int(cells.sizes["cell"]),

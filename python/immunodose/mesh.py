@@ -41,13 +41,15 @@ class MeshConvolver:
         self._lines = scipy.fft.fft(lines, axis=1, workers=self._workers, overwrite_x=True)
 
     def convolve(
-        self, octant: FloatField, factor: Sequence[Sequence[float]], last: bool
+        self, octant: FloatField, factor: Sequence[Sequence[float]], last: bool, is_transform: bool
     ) -> FloatField:
         """Return the field (z, y, x) of a kernel given at 0 .. n / 2 nodes along each axis.
 
-        After the `last` kernel the density is gone.
+        Or of its transform at as many frequencies. After the `last` kernel the density is gone.
         """
-        kernel = scipy.fft.dctn(octant, type=1, workers=self._workers)
+        kernel = octant.copy()  # the caller's
+        if not is_transform:
+            kernel = scipy.fft.dctn(octant, type=1, workers=self._workers)
         for axis, values in enumerate(factor):
             shape = [1, 1, 1]
             shape[axis] = -1

@@ -22,6 +22,7 @@ from immunodose.physics import (
     require_physics,
     warn_of_electrons,
 )
+from immunodose.population_box import Box, BoxLike, box_attr, require_inside
 from immunodose.population_columns import dose_places
 from immunodose.population_estimate import DoseOptions, require_dose_memory
 from immunodose.population_inputs import Agent, agents_of, with_result
@@ -130,6 +131,7 @@ def absorbed_dose(
     density_g_per_cm3: float = 1.0,
     rtol: float = DEFAULT_RTOL,
     summation: str = "auto",
+    periodic_box_um: BoxLike | None = None,
     dtype: str = "float64",
     n_threads: int | None = None,
     merge: bool = True,
@@ -168,6 +170,10 @@ def absorbed_dose(
         each emission class: "direct" (all pairs, double precision) up to 500 cells, "cell_list"
         (all pairs within reach) or "particle_mesh" (near pairs, and a mesh for all others; but
         cell lists for short reach, and where a mesh would need more than 64 nodes per cell).
+    periodic_box_um
+        Of method "kernel": edges (x, y, z) in um of a box around the cells that repeats without
+        end (bulk tissue), or one edge of a cube; inf along an axis that does not repeat. None: a
+        free boundary. All images within reach are summed, as `cross`.
     split
         Dims of the result beside `cell`, any of nuclide, target, emission, origin. What is left
         out is summed; without `target` it is the nucleus.
@@ -238,10 +244,11 @@ def absorbed_dose(
     Raises
     ------
     InputError
-        For unlabeled cells, negative activity, unknown names in `split`, arguments without effect.
+        For unlabeled cells, negative activity, unknown names in `split`, arguments without effect,
+        centers that spread over more than the periodic box.
     GeometryError
-        For overlapping cells, a nucleus larger than its cell, or one that leaves it or (method
-        "kernel") reaches into its membrane.
+        For overlapping cells (across the boundary of a periodic box too), a nucleus larger than its
+        cell, or one that leaves it or (method "kernel") reaches into its membrane.
     ResourceError
         For more threads than this process may use, or more memory (by `immunodose.estimate`):
         the message lists the options that fit.
@@ -293,7 +300,7 @@ def absorbed_dose(
         dtype=dtype,
         n_threads=n_threads,
         progress=progress,
-        **summation_options(method, summation, rtol),
+        **summation_options(method, summation, rtol, periodic_box_um),
     )
     return with_result(cells, result) if merge else result
 
@@ -311,11 +318,13 @@ def _by_kernel(
     progress: Progress | None,
     summation: str,
     rtol: float,
+    box_um: Box,
 ) -> xr.Dataset:
     options.require_default("kernel")
     model_name = require_physics(physics)
     threads = resolve_threads(n_threads)
     sorted_cells = checked_cells(cells, allow_unusual=True, n_threads=threads)
+    require_inside(cells, box_um, threads)
     rows = agents_of(cells)
     membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
     density = require_density(density_g_per_cm3)
@@ -333,6 +342,7 @@ def _by_kernel(
         density=density,
         summation=summation,
         rtol=rtol,
+        box_um=box_um,
         n_threads=threads,
     )
     for model in {agent.model.nuclide: agent.model for agent in sums}.values():
@@ -352,6 +362,7 @@ def _by_kernel(
         density_g_per_cm3=density,
         cross_dose_class_spread=spread,
         rtol=rtol,
+        **box_attr(box_um),
         summation=summation_attr(sweeps),
         simd=_core.transport.simd_level(),
     )
@@ -388,6 +399,7 @@ def _add_agent(
     density: float,
     summation: str,
     rtol: float,
+    box_um: Box,
     n_threads: int,
     report: Callable[[float], None] | None,
 ) -> _AgentSums:
@@ -413,6 +425,7 @@ def _add_agent(
         summation=summation,
         rtol=rtol,
         sorted_cells=sorted_cells,
+        box_um=box_um,
         n_threads=n_threads,
         report=report,
     )

@@ -15,6 +15,7 @@ from immunodose.data.nuclides import emissions as emissions_of
 from immunodose.errors import ResourceError
 from immunodose.memory import available_memory_MB
 from immunodose.physics import PhysicsModel, physics_model, require_physics
+from immunodose.population_box import FREE, Box, require_inside
 from immunodose.population_inputs import DTYPES, Agent, agents_of, check_choice, check_split
 from immunodose.population_memory import (
     Columns,
@@ -58,6 +59,7 @@ class DoseOptions:
     realization: bool = False
     emissions: Sequence[str] | None = None
     hits: bool = True
+    box_um: Box = FREE
 
     @staticmethod
     def of(arguments: Mapping[str, Any]) -> DoseOptions:
@@ -68,11 +70,13 @@ class DoseOptions:
             ("summation", SUMMATIONS),
         ):
             check_choice(name, arguments[name], allowed)
-        summation_options(arguments["method"], arguments["summation"], arguments["rtol"])
+        given = (arguments[name] for name in ("summation", "rtol", "periodic_box_um"))
+        box_um = summation_options(arguments["method"], *given).get("box_um", FREE)
         names = ("method", "physics", "dtype", "membrane_thickness_nm", "density_g_per_cm3")
         return DoseOptions(
             kept=check_split(arguments["split"]),
             n_threads=resolve_threads(arguments["n_threads"]),
+            box_um=box_um,
             **{name: arguments[name] for name in (*names, *_SUMS_AND_HISTORIES)},
         )
 
@@ -182,6 +186,7 @@ def describe_population(
             box_um=(box[0], box[1], box[2]),
             smallest_radius_um=float(radius.min(initial=np.inf)) if n_cells else 1.0,
             largest_radius_um=float(radius.max(initial=0.0)) if n_cells else 1.0,
+            period_um=options.box_um[::-1],
         ),
         n_shapes=len(shapes.shape_um),
         n_classes=len(shapes.class_um),
@@ -216,10 +221,11 @@ def require_dose_memory(cells: xr.Dataset, options: DoseOptions) -> None:
     sizes: Mapping[Any, int] = getattr(cells, "sizes", {})  # what is no population fails later
     n_cells, n_agents = sizes.get("cell", 0), sizes.get("nuclide", 1)
     columns = Columns(options.kept, options.dtype, n_agents, len(TARGETS), EMISSIONS, True)
-    most = most_bytes(n_cells, columns)
+    most = most_bytes(n_cells, columns, has_box=options.box_um != FREE)
     if free_MB is None or most <= free_MB * _BYTES_PER_MB:
         return
     check(cells)
+    require_inside(cells, options.box_um, options.n_threads)
     scene = Scene.of(cells, agents_of(cells), options)
     needed_MB = scene.memory(options).peak / _BYTES_PER_MB
     if needed_MB <= free_MB:
@@ -277,6 +283,7 @@ def dose_needs(cells: xr.Dataset, arguments: Mapping[str, Any]) -> dict[str, flo
 
     check(cells)
     options = DoseOptions.of(arguments)
+    require_inside(cells, options.box_um, options.n_threads)
     agents = agents_of(cells)
     scene = Scene.of(cells, agents, options)
     memory = scene.memory(options)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,8 @@ _SITE = 9 * _DOUBLE  # place, activity, shape, class and the other site of a cel
 _IMAGE = 14 * _DOUBLE  # the same, and its place while images are found
 _CHUNK_SUMS = 8  # numbers per cell at most where pairs count both ways (neighbor_sum.cpp)
 _MOST_CLASSES = 12  # of sites (population_sites.cpp)
+_MOST_IMAGES = 5e7  # in a list (population_images.cpp)
+_MOST_IMAGE_BYTES = _IMAGE + _SORTED + 500.0  # with the sources that it is
 # Tables of twelve shape classes with all columns, and a mesh of a million nodes.
 _MOST_TABLE_BYTES = 4e8
 
@@ -121,13 +124,14 @@ class Population:
         )
 
 
-def most_bytes(n_cells: int, columns: Columns) -> float:
+def most_bytes(n_cells: int, columns: Columns, *, has_box: bool = False) -> float:
     """Return more than any dose with these columns needs, without a look at the cells."""
     arrays = _DOUBLE * columns.full * (7 * columns.n_agents + 4)
     hits = (len(TARGETS) * 3 * len(EMISSIONS) * columns.n_agents + 4 * 40) * _DOUBLE
     # Lists, grids and meshes of at most 64 nodes per cell (population_channels.cpp), or voxels.
     work = 2500.0 + 24.0 * columns.n_agents
-    return n_cells * (arrays + hits + work) + _MOST_TABLE_BYTES
+    images = _MOST_IMAGES * _MOST_IMAGE_BYTES if has_box else 0.0
+    return n_cells * (arrays + hits + work) + images + _MOST_TABLE_BYTES
 
 
 def kernel_memory(of: Population, columns: Columns, sweeps: Sequence[Sequence[Sweep]]) -> Memory:
@@ -187,25 +191,40 @@ def _sweep_bytes(
     reach = sweep.reach_um + 2.0 * of.extent.largest_radius_um
     sites = 0.0 if of.smallest_nucleus_um is None else n * (_SITE + _SORTED + _DOUBLE * width)
     if sweep.mesh is None:
-        all_pairs = sites + n * of.extent.images_within(reach) * _IMAGE
+        all_pairs = sites + _image_bytes(of, reach)
         if sweep.summation == "direct":
-            return [(all_pairs + _direct_bytes(of, sweep, width, n_sources), 0.0)]
+            return [(all_pairs + _direct_bytes(of, sweep, width, n_sources, reach), 0.0)]
         return [(all_pairs + _list_bytes(of, width, reach, n_sources), 0.0)]
-    size = float(np.prod(sweep.mesh.n, dtype=np.float64))
+    # Points of a periodic box fall on all its nodes.
+    n_field = [
+        own if math.isinf(period) else whole
+        for own, whole, period in zip(
+            sweep.mesh.n, sweep.mesh.n_transform, of.extent.period_um, strict=True
+        )
+    ]
+    size = max(float(np.prod(n, dtype=np.float64)) for n in (sweep.mesh.n, n_field))
     nodes = float(np.prod(sweep.mesh.n_transform, dtype=np.float64))
     transform = _COMPLEX * nodes / 2.0
     octant = _FLOAT * nodes / 8.0
-    lines = transform * sweep.mesh.n[0] / sweep.mesh.n_transform[0]
+    lines = transform * n_field[0] / sweep.mesh.n_transform[0]
     fields = n * _FLOAT * width
     points = sites + n * _MESH_POINT
     forward = (points, 2.0 * lines + 2.0 * _FLOAT * size)
     # Kernel, its transform and that twice along x; lines forth and back; fields.
     copies = 1.0 if n_kernels == 1 else 2.0
     back = (points + fields, 4.0 * octant + copies * lines + 3.0 * _FLOAT * size)
-    images = n * of.extent.images_within(sweep.mesh.cut_um + reach - sweep.reach_um) * _IMAGE
-    lists = sites + images + _list_bytes(of, width, sweep.mesh.cut_um, n_sources)
+    near_reach = sweep.mesh.cut_um + reach - sweep.reach_um
+    lists = sites + _image_bytes(of, near_reach)
+    lists += _list_bytes(of, width, near_reach if of.extent.repeats else sweep.mesh.cut_um, n_sources)
     near = (fields + lists, 0.0)
     return [forward, back, near]
+
+
+def _image_bytes(of: Population, reach_um: float) -> float:
+    """Cells and images of a periodic box, which are more sources."""
+    if not of.extent.repeats:
+        return 0.0
+    return of.extent.n_cells * of.extent.images_within(reach_um) * (_IMAGE + _SORTED + _FLOAT)
 
 
 def _table_bytes(of: Population, width: int, shortest_um: float, longest_um: float) -> float:
@@ -223,7 +242,7 @@ def _list_bytes(of: Population, width: int, reach_um: float, n_sources: int) -> 
     n = extent.n_cells
     columns = max(1, of.n_compartments) * width
     lanes = 1 if columns <= 1 else -(-columns // 4) * 4
-    n_cells = min(n, n_sources)  # with activity, at most
+    n_cells = min(n, n_sources) * extent.images_within(reach_um)  # with activity, at most
     many = of.n_shapes > of.n_classes
     each = (_FLOAT if many else 0) + (_FLOAT if of.n_classes > 1 else 0)
     lists = n_cells * (_DOUBLE + _FLOAT * lanes + each) + n * (_DOUBLE + each)
@@ -247,12 +266,15 @@ def _list_bytes(of: Population, width: int, reach_um: float, n_sources: int) -> 
     return lists + grid + buffers + _table_bytes(of, columns, shortest, longest)
 
 
-def _direct_bytes(of: Population, sweep: Sweep, width: int, n_sources: int) -> float:
+def _direct_bytes(
+    of: Population, sweep: Sweep, width: int, n_sources: int, reach_um: float
+) -> float:
     """Sources, grids, histograms and tables of a sum over all pairs in double precision."""
     extent = of.extent
     n = extent.n_cells
     source, point = 5 * _DOUBLE + _FLOAT, 4 * _DOUBLE
-    lists = n_sources * (2 * source + point) + n * (point + _DOUBLE)
+    lists = n_sources * extent.images_within(reach_um) * (2 * source + point)
+    lists += n * (point + _DOUBLE)
     # 0.2 um or 0.04 radii from node to node, about 50 more near contact (population_direct.cpp).
     step = min(0.2, 0.04 * extent.smallest_radius_um)
     longest = min(sweep.reach_um + 2.0 * extent.largest_radius_um, extent.diameter_um)

@@ -26,7 +26,9 @@ _SECONDS_PER_PAIR = 0.8e-9
 _PAIR_MARGIN = 1.45
 _SECONDS_PER_MESH_NODE = 2.5e-8
 _SECONDS_PER_POINT = 8e-7
-_SECONDS_PER_IMAGE = 3e-9
+_SECONDS_PER_TERM = 3e-9
+# Constants of mesh_kernel.cpp.
+_NODES_PER_HALF_WAVE, _TURNED_PER_EXACT, _CELLS_PER_OCTAVE = 4.0, 8.0, 256.0
 _MESH_ERRORS = ((3.0, 4e-4), (4.0, 6e-5), (6.0, 1.5e-5))  # cut over spacing, error
 _NODES_PER_CELL, _LEAST_NODES = 64.0, 1e6
 _SPLINE_ORDER, _MARGIN_NODES = 6, 1
@@ -64,10 +66,8 @@ class Extent:
         return evenly if self.repeats else min(float(self.n_cells), evenly)
 
     def images_within(self, reach_um: float) -> float:
-        """Number of copies of a periodic box within a distance of it, 0 without a box."""
-        repeating = [edge for edge in self.period_um if not math.isinf(edge)]
-        factors = [1.0 + 2.0 * reach_um / edge for edge in repeating]
-        return float(np.prod(factors)) if repeating else 0.0
+        """Copies of a periodic box within a distance of it, this one included; 1 without a box."""
+        return math.prod(1.0 + 2.0 * reach_um / edge for edge in self.period_um)
 
     def is_small(self, reach_um: float) -> bool:
         """Whether all pairs are summed in double precision: few cells with few images."""
@@ -163,7 +163,7 @@ def plan_mesh(
     ratios = [ratio for ratio, error in _MESH_ERRORS if error <= rtol][attempt:]
     best: Mesh | None = None
     best_s = np.inf
-    if not ratios or extent.n_cells < 2:
+    if not ratios or (extent.n_cells < 2 and not extent.repeats):
         return best, best_s
     ratio, n, radius = ratios[0], extent.n_cells, extent.largest_radius_um
     most_nodes = _NODES_PER_CELL * n + _LEAST_NODES
@@ -179,7 +179,8 @@ def plan_mesh(
                     n * extent.neighbors_within(_PAIR_MARGIN * cut) * _SECONDS_PER_PAIR
                     + nodes * _SECONDS_PER_MESH_NODE * (1 + n_kernels)
                     + n * _SECONDS_PER_POINT
-                    + n_kernels * nodes / 8.0 * extent.images_within(reach) * _SECONDS_PER_IMAGE
+                    + n_kernels * kernel_terms(extent, spacing, cut, reach, nodes)
+                    * _SECONDS_PER_TERM
                 )
                 if cost_s < best_s:
                     best, best_s = Mesh(spacing, cut, *shape), cost_s
@@ -187,12 +188,29 @@ def plan_mesh(
     return best, best_s
 
 
+def kernel_terms(
+    extent: Extent, spacing_um: float, cut_um: float, reach_um: float, nodes: float
+) -> float:
+    """Terms that are summed for the images of a periodic box, 0 without a box."""
+    if not extent.repeats:
+        return 0.0
+    if any(math.isinf(edge) for edge in extent.period_um):
+        return nodes / 8.0 * extent.images_within(reach_um)
+    edges = _CELLS_PER_OCTAVE * math.log2(reach_um / cut_um)
+    table = _NODES_PER_HALF_WAVE * math.sqrt(3.0) * reach_um / spacing_um
+    return edges * min(table, _TURNED_PER_EXACT * nodes / 8.0)
+
+
 def _mesh_shape(
     extent: Extent, spacing_um: float, reach_um: float, most_nodes: float
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """Nodes that cells touch and nodes of the transforms along z, y, x; None if too many."""
     box_um = extent.box_um
-    if np.prod([edge / spacing_um + 1.0 for edge in box_um], dtype=np.float64) > most_nodes:
+    sides = [
+        own if math.isinf(period) else period
+        for own, period in zip(box_um, extent.period_um, strict=True)
+    ]
+    if np.prod([edge / spacing_um + 1.0 for edge in sides], dtype=np.float64) > most_nodes:
         return None
     reach = int(reach_um / spacing_um) + 1
     n, padded = [], []

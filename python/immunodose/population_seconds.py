@@ -12,7 +12,7 @@ import numpy as np
 
 from immunodose.data.nuclides import emissions as emissions_of
 from immunodose.population_options import DEFAULT_HISTORIES_PER_BATCH
-from immunodose.population_plan import Sweep
+from immunodose.population_plan import Extent, Sweep, kernel_terms
 from immunodose.typing import EMISSIONS, TARGETS, FloatArray
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ _BOTH_WAYS = 0.35  # of that, where a distance serves both directions (Eq. P11)
 _PER_DIRECT_PAIR = 8e-9
 _PER_NODE = 4e-8  # of a mesh, per transform
 _PER_POINT = 1e-6  # cell and sweep: sorted, spread, gathered
+_PER_IMAGE = 3e-7  # of a cell of a periodic box, listed and sorted
+_PER_TERM = 3e-9  # of the far field of a cell, or of the kernel of a periodic box
+_LEAST_CHECKED, _MOST_CHECKED = 1e6, 5e8  # terms of the far field that is checked
 _PER_TABLE_VALUE = 3e-6  # an integral over two regions
 _TABLE_EDGES = 600.0  # that are integrated, of one pair of shapes
 _PER_NUMBER = 3e-8  # of the result: labeled, summed, copied
@@ -172,7 +175,23 @@ def _sweep_seconds(
     if sweep.mesh:
         nodes = float(np.prod(sweep.mesh.n_transform, dtype=np.float64))
         seconds += nodes * _PER_NODE * (1 + n_kernels)
+    if extent.repeats:
+        seconds += _image_seconds(extent, sweep, reach, n_kernels)
     return pairs, seconds
+
+
+def _image_seconds(extent: Extent, sweep: Sweep, reach_um: float, n_kernels: int) -> float:
+    """CPU seconds of the images of a periodic box: in a list, in a kernel, in its check."""
+    n = extent.n_cells
+    listed = n * extent.images_within(reach_um) * _PER_IMAGE
+    if sweep.mesh is None:
+        return listed
+    mesh = sweep.mesh
+    nodes = float(np.prod(mesh.n_transform, dtype=np.float64))
+    reach_um = sweep.reach_um + 2.0 * extent.largest_radius_um
+    terms = kernel_terms(extent, mesh.spacing_um, mesh.cut_um, reach_um, nodes)
+    checked = max(_LEAST_CHECKED, 8.0 * n * extent.images_within(reach_um))
+    return listed + n_kernels * (terms + min(_MOST_CHECKED, checked)) * _PER_TERM
 
 
 def _history_seconds(

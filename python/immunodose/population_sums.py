@@ -15,6 +15,7 @@ from immunodose import _core
 from immunodose.emission_kernels import RadialKernel
 from immunodose.errors import InputError, ValidityWarning
 from immunodose.mesh import MeshConvolver
+from immunodose.population_box import FREE, Box, BoxLike, periodic_box
 from immunodose.population_inputs import Agent, inside_membrane_offset_um
 from immunodose.population_shapes import CellShapes
 from immunodose.typing import TARGETS, FloatArray, IntArray
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 # In the order of the core's enum.
 SUMMATIONS = ("auto", "direct", "cell_list", "particle_mesh")
 DEFAULT_RTOL = 1e-3
-# Edges (um) of the box that repeats: cells have a free boundary along all axes.
-_FREE_BOX = (math.inf, math.inf, math.inf)
 # Below, single precision of the cell list is no longer enough: every pair in double precision.
 _LEAST_RTOL = 2e-5
 _LARGEST_RTOL = 0.01
@@ -63,6 +62,7 @@ def sum_over_cells(
     rtol: float,
     n_threads: int,
     sorted_cells: _core.geometry.SortedCells | None = None,
+    box_um: Box = FREE,
     report: Callable[[float], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Add what the decays of a row give to every cell, with one kernel per kind of decay.
@@ -106,7 +106,7 @@ def sum_over_cells(
         sorted_cells=sorted_cells,
         table_cache=TABLE_CACHE,
         nucleus_offset_um=inside_membrane_offset_um(cells, membrane_um),
-        box_um=_FREE_BOX,
+        box_um=box_um,
         dose_Gy=dose,
         column=places,
         hits=np.empty((0, N_HIT_COLUMNS)) if hits is None else hits,
@@ -127,10 +127,18 @@ def cache_clear() -> None:
     TABLE_CACHE.clear()
 
 
-def summation_options(method: str, summation: str, rtol: float) -> dict[str, Any]:
+def summation_options(
+    method: str, summation: str, rtol: float, periodic_box_um: BoxLike | None = None
+) -> dict[str, Any]:
     """Return the checked options of the sums over cells, which belong to the kernel method."""
     if method == "kernel":
-        return {"summation": summation, "rtol": _require_rtol(rtol)}
+        box_um = periodic_box(periodic_box_um)
+        return {"summation": summation, "rtol": _require_rtol(rtol), "box_um": box_um}
+    if periodic_box_um is not None:
+        raise InputError(
+            "periodic_box_um has no effect with method='monte_carlo', which knows no images. Leave "
+            "it out, or give method='kernel'."
+        )
     if summation != "auto" or rtol != DEFAULT_RTOL:
         raise InputError(
             "summation and rtol have no effect with method='monte_carlo'; its errors are those of "
@@ -172,9 +180,8 @@ def _or_none(value: float) -> float | None:
 
 def warn_of_mesh_error(sweeps: Sweeps, rtol: float) -> None:
     """Warn where the error that was measured is larger than the one asked for."""
-    worst = max(
-        (sweep["measured_error"] for _, _, report in sweeps for sweep in report), default=0.0
-    )
+    errors = (sweep["measured_error"] for _, _, report in sweeps for sweep in report)
+    worst = max((error for error in errors if not math.isnan(error)), default=0.0)
     if worst > rtol:
         warnings.warn(
             f"the far field of some cells differs by {worst:.2g} (root mean square over mean) from "

@@ -84,7 +84,7 @@ def test_doses_equal_the_sum_over_all_pairs(nuclide: str, radii_um: tuple[float,
         assert rms_error(centered.sel(origin="cross"), exact.sel(origin="cross")) > 6e-3
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 10**6), medium=st.sampled_from([0.0, 1e-3]))
 def test_methods_agree_on_random_scenes(seed: int, medium: float) -> None:
     cells = scene(3, "At-211", seed=seed, medium=medium)

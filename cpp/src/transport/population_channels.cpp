@@ -6,7 +6,9 @@
 #include <numbers>
 #include <numeric>
 
+#include "immunodose/transport/mesh_kernel.hpp"
 #include "immunodose/transport/population_cross.hpp"
+#include "immunodose/transport/population_images.hpp"
 
 namespace immunodose {
 namespace {
@@ -22,7 +24,7 @@ constexpr double seconds_per_pair = 0.8e-9;
 constexpr double pair_margin = 1.45;  // pairs beyond the cut that share a bin with nearer ones
 constexpr double seconds_per_mesh_node = 2.5e-8;  // of one convolution
 constexpr double seconds_per_point = 8e-7;        // spread and gathered
-constexpr double seconds_per_image = 3e-9;        // of a node of the kernel of a periodic box
+constexpr double seconds_per_term = 3e-9;         // of the kernel of a periodic box
 
 // Relative root mean square error of the mesh when pairs within `ratio` spacings are summed one by
 // one. Measured against direct sums, docs/theory/population.md, section 4.
@@ -45,16 +47,6 @@ double neighbors_within(const PopulationTables& tables, double reach_um) {
   const double ball = 4.0 / 3.0 * std::numbers::pi * reach_um * reach_um * reach_um;
   const double evenly = n * ball / volume;
   return period.repeats() ? evenly : std::min(n, evenly);
-}
-
-// Copies of the box within reach of it, 0 without a box.
-double images_within(const PeriodicBox& box, double reach_um) {
-  if (!box.repeats()) return 0.0;
-  double images = 1.0;
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    if (box.repeats(axis)) images *= 1.0 + 2.0 * reach_um / box.edge_um[axis];
-  }
-  return images;
 }
 
 RadialKernel merged(const std::vector<RadialKernel>& kernels) {
@@ -124,8 +116,8 @@ MeshPlan plan_mesh(const PopulationTables& tables, double reach_um, std::size_t 
   best.cost_s = std::numeric_limits<double>::infinity();
   auto found = std::find_if(mesh_errors.begin(), mesh_errors.end(),
                             [&](const MeshError& e) { return e.error <= tables.model().rtol; });
-  if (static_cast<std::size_t>(mesh_errors.end() - found) <= attempt || in.x_um.size() < 2)
-    return {};
+  if (static_cast<std::size_t>(mesh_errors.end() - found) <= attempt) return {};
+  if (in.x_um.size() < 2 && !in.box.repeats()) return {};
   found += static_cast<std::ptrdiff_t>(attempt);
   // Fewer nodes than this per cell, so that memory stays that of the cells.
   const double most_nodes = 64.0 * n + 1e6;
@@ -135,16 +127,20 @@ MeshPlan plan_mesh(const PopulationTables& tables, double reach_um, std::size_t 
     if (cut < 2.0 * tables.largest_radius_um() || least_reach_per_cut * cut > reach_um) continue;
     // Cells far apart: more nodes than an integer counts, or than any memory holds.
     const Vec3 extent = tables.extent_um();
-    const Vec3 sides = (1.0 / spacing) * extent + Vec3{1.0, 1.0, 1.0};
+    const auto side = [&](std::size_t axis, double own) {
+      return 1.0 + (in.box.repeats(axis) ? in.box.edge_um[axis] : own) / spacing;
+    };
+    const Vec3 sides{side(0, extent.x), side(1, extent.y), side(2, extent.z)};
     if (sides.x * sides.y * sides.z > most_nodes) continue;
     const double reach = reach_um + 2.0 * tables.largest_radius_um();
     const MeshShape shape = ParticleMesh::shape_of(extent, spacing, reach, in.box);
     const double nodes = shape.transform_size();
     if (nodes > most_nodes) continue;
-    const double images = 0.125 * nodes * images_within(in.box, reach) * seconds_per_image;
+    const double terms = mesh_kernel_terms(shape, in.box, spacing, cut, reach);
     const double cost = n * neighbors_within(tables, pair_margin * cut) * seconds_per_pair +
                         nodes * seconds_per_mesh_node * static_cast<double>(1 + n_kernels) +
-                        n * seconds_per_point + static_cast<double>(n_kernels) * images;
+                        n * seconds_per_point +
+                        static_cast<double>(n_kernels) * terms * seconds_per_term;
     if (cost < best.cost_s) best = {spacing, cut, found->error, cost};
   }
   return best;
@@ -193,6 +189,10 @@ std::vector<Channels> make_channels(const PopulationTables& tables) {
     }
     channels.n_doses = channels.kernels.size() * model.target.size();
     channels.cost_s = cost_s(tables, channels);
+    if (channels.summation != Summation::particle_mesh) {
+      require_images(tables, channels.reach_um + 2.0 * tables.largest_radius_um(),
+                     channels.has_hits);
+    }
   }
   return all;
 }

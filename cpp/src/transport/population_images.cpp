@@ -2,13 +2,15 @@
 #include "immunodose/transport/population_images.hpp"
 
 #include <algorithm>
+#include <sstream>
 
+#include "immunodose/core/error.hpp"
 #include "immunodose/geometry/periodic_box.hpp"
 
 namespace immunodose {
 namespace {
 
-constexpr std::int64_t most_images = 50'000'000;  // some 5 GB of lists and sorted points
+constexpr double most_images = 5e7;  // some 5 GB of lists and sorted points
 
 template <class From, class To>
 void with_copies(const From& from, const LargeVector<std::int64_t>& point, std::size_t per_point,
@@ -26,8 +28,7 @@ void with_copies(const From& from, const LargeVector<std::int64_t>& point, std::
 }  // namespace
 
 PopulationImages::PopulationImages(const PopulationInput& cells, double reach_um) : input_(cells) {
-  const auto images =
-      images_around(cells.x_um, cells.y_um, cells.z_um, cells.box, reach_um, most_images);
+  const auto images = images_around(cells.x_um, cells.y_um, cells.z_um, cells.box, reach_um);
   const auto join = [](std::span<const double> own, const LargeVector<double>& copies,
                        LargeVector<double>& all) {
     all.resize(own.size() + copies.size());
@@ -57,9 +58,33 @@ PopulationImages::PopulationImages(const PopulationInput& cells, double reach_um
   }
 }
 
+bool can_list_images(const PopulationTables& tables, double reach_um) {
+  const PopulationInput& in = tables.input();
+  return count_images(in.x_um, in.y_um, in.z_um, in.box, reach_um) <= most_images;
+}
+
+void require_images(const PopulationTables& tables, double reach_um, bool has_hits) {
+  const PopulationInput& in = tables.input();
+  const double count = count_images(in.x_um, in.y_um, in.z_um, in.box, reach_um);
+  if (count <= most_images) return;
+  const Summation asked = tables.model().summation;
+  const bool by_mesh = asked == Summation::automatic || asked == Summation::particle_mesh;
+  const char* remedy = "give summation='auto', which needs no images where a mesh fits";
+  if (by_mesh) remedy = "no mesh fits this reach. Give a larger rtol, or a larger box";
+  if (has_hits) {
+    remedy = "hits of alphas need all pairs. Leave 'emission' out of split, or give a larger box";
+  }
+  std::ostringstream message;
+  message << "a periodic box with " << in.x_um.size() << " cells has " << count
+          << " images of them within " << reach_um << " um, more than " << most_images
+          << " that a sum over pairs can list: " << remedy;
+  throw InputError(message.str());
+}
+
 void with_images(const PopulationTables& tables, double reach_um,
                  const std::function<void(const PopulationTables&)>& body) {
   if (!tables.input().box.repeats()) return body(tables);
+  require_images(tables, reach_um, false);
   const PopulationImages images(tables.input(), reach_um);
   body(PopulationTables(images.input(), tables.model(), tables.n_threads(), tables.stop()));
 }

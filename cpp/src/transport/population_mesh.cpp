@@ -9,6 +9,7 @@
 #include "immunodose/core/progress.hpp"
 #include "immunodose/geometry/grid_index.hpp"
 #include "immunodose/transport/far_kernel.hpp"
+#include "immunodose/transport/mesh_kernel.hpp"
 #include "immunodose/transport/population_cross.hpp"
 #include "immunodose/transport/population_images.hpp"
 #include "immunodose/transport/population_pairs.hpp"
@@ -32,13 +33,16 @@ constexpr std::size_t most_samples = 64;
 constexpr std::size_t cells_of_most_samples = 16384;
 
 // With the images of a periodic box a sum over all cells can be too long for even one sample.
-constexpr std::size_t most_terms = 500'000'000;
+constexpr double most_terms = 5e8;
 constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
 
-std::size_t number_of_samples(std::size_t n_cells) {
-  const std::size_t affordable = most_samples * cells_of_most_samples / n_cells;
-  const std::size_t wanted = std::min(n_cells, std::clamp(affordable, least_samples, most_samples));
-  return std::min(wanted, most_terms / n_cells);
+// `n_terms`: of the sum at one cell.
+std::size_t number_of_samples(std::size_t n_cells, double n_terms) {
+  const double affordable = static_cast<double>(most_samples * cells_of_most_samples) / n_terms;
+  const double wanted =
+      std::clamp(affordable, static_cast<double>(least_samples), static_cast<double>(most_samples));
+  const auto sampled = static_cast<std::size_t>(std::min(wanted, most_terms / n_terms));
+  return std::min(n_cells, sampled);
 }
 
 class MeshSum {
@@ -224,43 +228,6 @@ class MeshSum {
     return channels_.kernels[kernel].reach_um() + 2.0 * tables_.largest_radius_um();
   }
 
-  // The kernel at the nodes; of a periodic box that of all images. Eq. P18.
-  std::vector<float> octant(const MeshShape& shape, std::size_t kernel) const {
-    const FarKernel& far = far_[kernel];
-    const auto& h = shape.spacing_um;
-    const double h2 = h[0] * h[0];
-    const double reach = far_reach_um(kernel);
-    std::vector<Vec3> shifts;  // of images within reach of the octant
-    visit_shifts(in_.box, reach, [&](Vec3 shift) {
-      const auto gap = [](double to) { return to < 0.0 ? 0.5 * to : to; };
-      const Vec3 nearest{gap(shift.x), gap(shift.y), gap(shift.z)};
-      if (norm(nearest) < reach) shifts.push_back(shift);
-    });
-    const std::int64_t n_y = shape.n_transform[1] / 2 + 1;
-    const std::int64_t n_x = shape.n_transform[2] / 2 + 1;
-    const std::int64_t n_rows = (shape.n_transform[0] / 2 + 1) * n_y;
-    std::vector<float> values(static_cast<std::size_t>(n_rows * n_x));
-    parallel_for(
-        n_rows, n_y, tables_.n_threads(),
-        [&](std::int64_t begin, std::int64_t end) {
-          for (std::int64_t row = begin; row < end; ++row) {
-            const std::int64_t z = row / n_y;
-            const std::int64_t y = row % n_y;
-            float* const to = &values[static_cast<std::size_t>(row * n_x)];
-            for (std::int64_t x = 0; x < n_x; ++x) {
-              const Vec3 at{h[2] * static_cast<double>(x), h[1] * static_cast<double>(y),
-                            h[0] * static_cast<double>(z)};
-              double sum = 0.0;
-              for (const Vec3 shift : shifts) sum += far.at(dot(at + shift, at + shift));
-              if (!in_.box.repeats()) sum = far.at(h2 * static_cast<double>(x * x + y * y + z * z));
-              to[x] = static_cast<float>(sum);
-            }
-          }
-        },
-        tables_.stop());
-    return values;
-  }
-
   // Field of all cells at each cell without that of the cell itself: (cell, column).
   LargeVector<float> far_fields(double& measured_error) const {
     const GridIndex& cells = tables_.grid(plan_.cut_um);
@@ -278,8 +245,9 @@ class MeshSum {
     for (std::size_t k = 0; k < far_.size(); ++k) {
       const ProgressSpan one(static_cast<double>(k) / n_kernels,
                              static_cast<double>(k + 1) / n_kernels);
-      const auto field =
-          mesh.unfold(convolver.convolve(octant(mesh.shape(), k), factor, k + 1 == far_.size()));
+      const auto kernel = mesh_kernel(far_[k], mesh.shape(), in_.box, far_reach_um(k),
+                                      tables_.n_threads(), tables_.stop());
+      const auto field = mesh.unfold(convolver.convolve(kernel, factor, k + 1 == far_.size()));
       const auto value = mesh.gather(field);
       LargeVector<float> second;
       if (targets_differ) second = mesh.gather(mesh.laplacian(field));
@@ -298,16 +266,16 @@ class MeshSum {
   double check(std::size_t kernel, std::span<const std::int64_t> order,
                const LargeVector<float>& far) const {
     const std::size_t n = order.size();
-    const auto shifts = image_shifts(kernel);
-    const std::size_t n_samples = number_of_samples(n * shifts.size());
+    const double copies = in_.box.copies_within(far_reach_um(kernel));
+    const std::size_t n_samples = number_of_samples(n, static_cast<double>(n) * copies);
     if (n_samples == 0) return unknown;
     std::vector<double> sums(n_samples);
     parallel_for(
         static_cast<std::int64_t>(n_samples), 1, tables_.n_threads(),
         [&](std::int64_t begin, std::int64_t end) {
           for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-            sums[i] = far_sum(
-                kernel, static_cast<std::size_t>(order[(2 * i + 1) * n / (2 * n_samples)]), shifts);
+            sums[i] =
+                far_sum(kernel, static_cast<std::size_t>(order[(2 * i + 1) * n / (2 * n_samples)]));
           }
         },
         tables_.stop());
@@ -326,23 +294,10 @@ class MeshSum {
     return std::isfinite(error) ? error : std::numeric_limits<double>::infinity();
   }
 
-  // Of the images that reach a cell of the box.
-  std::vector<Vec3> image_shifts(std::size_t kernel) const {
-    std::vector<Vec3> shifts;
-    const double reach = far_reach_um(kernel);
-    visit_shifts(in_.box, reach, [&](Vec3 shift) {
-      const auto gap = [](double to, double edge) { return std::max(0.0, std::abs(to) - edge); };
-      const auto& edge = in_.box.edge_um;
-      const Vec3 nearest{gap(shift.x, edge[0]), gap(shift.y, edge[1]), gap(shift.z, edge[2])};
-      if (norm(nearest) < reach) shifts.push_back(shift);
-    });
-    return shifts;
-  }
-
   // The far field of a cell in the reference target, cell by cell.
-  double far_sum(std::size_t kernel, std::size_t target_cell,
-                 const std::vector<Vec3>& shifts) const {
+  double far_sum(std::size_t kernel, std::size_t target_cell) const {
     const FarKernel& far = far_[kernel];
+    const double reach = far_reach_um(kernel);
     const double cut_um2 = plan_.cut_um * plan_.cut_um;
     const double to = to_um2(static_cast<std::size_t>(in_.class_of[target_cell]), target_);
     const Vec3 at{in_.x_um[target_cell], in_.y_um[target_cell], in_.z_um[target_cell]};
@@ -353,16 +308,15 @@ class MeshSum {
       const bool own = tables_.cell_number(cell) == tables_.cell_number(target_cell);
       const Vec3 place = Vec3{in_.x_um[cell], in_.y_um[cell], in_.z_um[cell]} - at;
       const double other = apart_[cell];
-      for (const Vec3 shift : shifts) {
-        if (own && dot(shift, shift) == 0.0) continue;  // but its images count
-        const Vec3 apart = place + shift;
+      visit_images(in_.box, place, reach, [&](Vec3 apart, bool is_image) {
+        if (own && !is_image) return;
         const double square = dot(apart, apart);
         // Outside, the Laplacian is that of 1 / r^2: a shift of the squared distance. Eq. P3.
         sum +=
             square < cut_um2
                 ? whole * far.inside(square) + (whole * to + other) * far.inside_laplacian(square)
                 : whole * far.at(square - 2.0 * to) + 2.0 * other * far.at(square) / square;
-      }
+      });
     }
     return sum;
   }
@@ -431,7 +385,9 @@ void particle_mesh_sums(const PopulationTables& tables, const Channels& channels
       return;
     }
   }
-  if (forced && mesh) {  // its error is in the report
+  // Its error is in the report, which is more than too many images for a list could give.
+  const double reach = channels.reach_um + 2.0 * tables.largest_radius_um();
+  if (mesh && (forced || !can_list_images(tables, reach))) {
     report.n_pairs = mesh->add_near_pairs(sink);
     return;
   }

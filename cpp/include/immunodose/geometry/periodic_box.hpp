@@ -20,6 +20,15 @@ struct PeriodicBox {
 
   bool repeats(std::size_t axis) const { return std::isfinite(edge_um[axis]); }
   bool repeats() const { return repeats(0) || repeats(1) || repeats(2); }
+  bool repeats_everywhere() const { return repeats(0) && repeats(1) && repeats(2); }
+  // Boxes that reach into one around this box, `reach_um` away on all sides, this one included.
+  double copies_within(double reach_um) const {
+    double copies = 1.0;
+    for (std::size_t axis = 0; axis < 3; ++axis) {
+      if (repeats(axis)) copies *= 1.0 + 2.0 * reach_um / edge_um[axis];
+    }
+    return copies;
+  }
 };
 
 // Copies of points, each moved by whole edges of the box.
@@ -29,31 +38,38 @@ struct PointImages {
 };
 
 // All images within `reach_um` of the smallest box around the points, which must not be longer than
-// the periodic box; without the points themselves. Throws InputError for more than `most` images.
+// the periodic box; without the points themselves.
 PointImages images_around(std::span<const double> x_um, std::span<const double> y_um,
-                          std::span<const double> z_um, const PeriodicBox& box, double reach_um,
-                          std::int64_t most);
+                          std::span<const double> z_um, const PeriodicBox& box, double reach_um);
 
-// Calls visitor(shift_um) for the box and all images of it that may hold a point closer than
-// `reach_um` to a point of the box itself.
+// How many these are: as a real number, since they may be more than an integer counts.
+double count_images(std::span<const double> x_um, std::span<const double> y_um,
+                    std::span<const double> z_um, const PeriodicBox& box, double reach_um);
+
+// Calls visitor(apart_um, is_image) for a point at `apart_um` from the origin and all images of it
+// that lie within `reach_um` of the origin.
 template <class Visitor>
-void visit_shifts(const PeriodicBox& box, double reach_um, Visitor&& visitor) {
-  std::array<std::int64_t, 3> last{};
-  for (std::size_t axis = 0; axis < 3; ++axis) {
-    if (box.repeats(axis)) {
-      last[axis] = 1 + static_cast<std::int64_t>(reach_um / box.edge_um[axis]);
+void visit_images(const PeriodicBox& box, Vec3 apart_um, double reach_um, Visitor&& visitor) {
+  const auto along = [&](std::size_t axis, double at_um, double square_um2, const auto& found) {
+    if (square_um2 < 0.0) return;
+    const double reach = std::sqrt(square_um2);
+    if (!box.repeats(axis)) {
+      if (std::abs(at_um) <= reach) found(at_um, false);
+      return;
     }
-  }
-  const auto shift = [&](std::size_t axis, std::int64_t i) {
-    return i == 0 ? 0.0 : static_cast<double>(i) * box.edge_um[axis];
+    const double edge = box.edge_um[axis];
+    const auto last = static_cast<std::int64_t>(std::floor((reach - at_um) / edge));
+    for (auto i = static_cast<std::int64_t>(std::ceil((-reach - at_um) / edge)); i <= last; ++i) {
+      found(i == 0 ? at_um : at_um + static_cast<double>(i) * edge, i != 0);
+    }
   };
-  for (std::int64_t k = -last[2]; k <= last[2]; ++k) {
-    for (std::int64_t j = -last[1]; j <= last[1]; ++j) {
-      for (std::int64_t i = -last[0]; i <= last[0]; ++i) {
-        visitor(Vec3{shift(0, i), shift(1, j), shift(2, k)});
-      }
-    }
-  }
+  const double square = reach_um * reach_um;
+  along(2, apart_um.z, square, [&](double z, bool moved_z) {
+    along(1, apart_um.y, square - z * z, [&](double y, bool moved_y) {
+      along(0, apart_um.x, square - z * z - y * y,
+            [&](double x, bool moved_x) { visitor(Vec3{x, y, z}, moved_x || moved_y || moved_z); });
+    });
+  });
 }
 
 }  // namespace immunodose

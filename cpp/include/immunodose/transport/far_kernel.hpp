@@ -31,6 +31,9 @@ class FarKernel {
     return sum;
   }
   double inside_laplacian(double square_um2) const;
+  // The integral over space of the kernel times cos(k x), at `first` + i `step` (um-1), i = 0, 1
+  // ... Eq. P19.
+  void transform(double first_per_um, double step_per_um, std::span<double> values) const;
 
  private:
   static constexpr std::size_t n_terms = 7;
@@ -40,6 +43,7 @@ class FarKernel {
   std::array<double, n_terms> term_{};  // of t = square / cut^2 - 1
   SquareGrid grid_;
   std::vector<std::array<double, 2>> line_;  // value and slope of each cell of the grid
+  std::vector<double> edge_um2_;
 };
 
 }  // namespace immunodose

@@ -31,16 +31,23 @@ struct MeshShape {
   }
 };
 
+// A kernel that is even along every axis.
+struct MeshKernel {
+  // At distances of 0 .. n_transform / 2 nodes along z, y, x, or its transform at as many
+  // frequencies.
+  std::vector<float> octant;
+  bool is_transform = false;
+};
+
 // A convolution of one density with several kernels, on the whole padded mesh.
 class MeshConvolver {
  public:
   virtual ~MeshConvolver() = default;
   // (z, y, x) of MeshShape::n_field.
   virtual void set_density(const MeshShape& shape, std::span<const float> density) = 0;
-  // `octant`: the kernel at distances of 0 .. n_transform / 2 nodes along z, y, x. `factor[a]`:
-  // by which its transform is multiplied along axis a, at frequencies 0 .. n_transform / 2.
-  // After the `last` one the density is no longer needed.
-  virtual std::vector<float> convolve(std::span<const float> octant,
+  // `factor[a]`: by which the transform of the kernel is multiplied along axis a, at frequencies
+  // 0 .. n_transform / 2. After the `last` one the density is no longer needed.
+  virtual std::vector<float> convolve(const MeshKernel& kernel,
                                       const std::array<std::vector<double>, 3>& factor,
                                       bool last) = 0;
 };

@@ -22,6 +22,11 @@ class PopulationImages {
   PopulationInput input_;
 };
 
+// Whether a list can hold the images within a distance between centers.
+bool can_list_images(const PopulationTables& tables, double reach_um);
+// Throws InputError where it cannot; `has_hits`: hits of alphas are among what is summed.
+void require_images(const PopulationTables& tables, double reach_um, bool has_hits);
+
 // Calls body(tables) with all that reaches a cell from a distance between centers: the population
 // itself, or with its images where its box is periodic.
 void with_images(const PopulationTables& tables, double reach_um,

@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Populations that repeat in space (Eqs. P17 and P18, docs/theory/population.md)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.reference import offset_nuclei as oracle
+
+import immunodose as imd
+from immunodose.errors import GeometryError, InputError
+from immunodose.physics import physics_model
+from immunodose.typing import FloatArray
+from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3
+
+SPACING_UM = 10.6
+
+
+def emitter(name: str) -> str | xr.Dataset:
+    """A nuclide; "alphas" are those of 211At, without electrons that reach for mm."""
+    if name != "alphas":
+        return name
+    table = imd.emissions("At-211")
+    return table.isel(line=np.flatnonzero(table["emission"].values == "alpha"))
+
+
+def scene(
+    shape: tuple[int, int, int], nuclide: str, *, medium: float = 0.0, seed: int = 1, **offsets: Any
+) -> xr.Dataset:
+    """Jittered lattice that fits into the box of `box_of`; half of the cells labeled."""
+    rng = np.random.default_rng(seed)
+    n = int(np.prod(shape))
+    site = np.stack(np.unravel_index(np.arange(n), shape), axis=1)
+    x, y, z = (site * SPACING_UM + rng.uniform(-0.25, 0.25, site.shape)).T
+    cells = imd.cells.from_arrays(
+        x_um=x, y_um=y, z_um=z, cell_radius_um=5.0, nucleus_radius_um=4.0, **offsets
+    )
+    return imd.label(
+        cells,
+        emitter(nuclide),
+        decays_per_cell=1.0,
+        localization={"membrane": 0.6, "nucleus": 0.4},
+        labeled_fraction=0.5,
+        distribution="lognormal",
+        sd=1.0,
+        medium_decays_per_um3=medium,
+        rng=seed,
+    )
+
+
+def box_of(shape: tuple[int, int, int]) -> tuple[float, ...]:
+    return tuple(SPACING_UM * n for n in shape)
+
+
+def dose_of(
+    cells: xr.Dataset, box_um: Any, summation: str = "auto", **options: Any
+) -> xr.DataArray:
+    return imd.absorbed_dose(
+        cells, periodic_box_um=box_um, summation=summation, merge=False, **options
+    )["absorbed_dose"]
+
+
+def rms_error(found: xr.DataArray, exact: xr.DataArray) -> float:
+    mean = abs(exact).mean("cell")
+    error = np.sqrt(((found - exact) ** 2).mean("cell")) / mean
+    return float(error.where(mean > 0.0).max())
+
+
+def repeated(cells: xr.Dataset, box_um: tuple[float, ...], copies: int) -> xr.Dataset:
+    """All cells and their images up to `copies` boxes away; the cells come first."""
+    steps = [range(-copies, copies + 1) if np.isfinite(edge) else (0,) for edge in box_um]
+    shifts = sorted(itertools.product(*steps), key=lambda step: any(step))
+    parts = []
+    for step in shifts:
+        by = [i * edge if i else 0.0 for i, edge in zip(step, box_um, strict=True)]
+        parts.append(cells.assign_coords({a: cells[a] + d for a, d in zip("xyz", by, strict=True)}))
+    return xr.concat(parts, "cell", data_vars="minimal", coords="minimal", compat="override")
+
+
+def moved(cells: xr.Dataset, shift: FloatArray, box_um: tuple[float, ...]) -> xr.Dataset:
+    """The same cells in a box that begins elsewhere: some come back on the other side."""
+    new = {}
+    for axis, by, edge in zip("xyz", shift, box_um, strict=True):
+        at = cells[axis].values + by
+        new[axis] = cells[axis].copy(data=at % edge if np.isfinite(edge) else at)
+    return cells.assign_coords(new)
+
+
+@pytest.mark.parametrize("summation", ["direct", "cell_list"])
+def test_a_box_is_the_middle_of_its_repetitions(summation: str) -> None:
+    shape = (8, 8, 9)
+    box = box_of(shape)
+    cells = scene(shape, "alphas", medium=1e-4)
+    options: dict[str, Any] = {"split": ("emission",), "physics": "mird", "merge": False}
+    found = imd.absorbed_dose(cells, periodic_box_um=box, summation=summation, **options)
+    # Alphas reach 80 um with both radii, less than one edge.
+    around = repeated(cells, box, 1)
+    all_of_it = imd.absorbed_dose(around, summation="cell_list", **options)
+    middle = all_of_it.isel(cell=slice(0, cells.sizes["cell"]))
+    for name in ("absorbed_dose", "hit_mean", "hit_decay_moment"):
+        np.testing.assert_allclose(found[name].values, middle[name].values, rtol=3e-4)
+    free = imd.absorbed_dose(cells, **options)
+    assert float((free["absorbed_dose"] / found["absorbed_dose"]).mean()) < 0.8
+
+
+@pytest.mark.parametrize("summation", ["direct", "cell_list"])
+def test_many_images_equal_the_sum_over_all_of_them(summation: str) -> None:
+    """Alphas reach several edges; nuclei off their centers."""
+    rng = np.random.default_rng(3)
+    shift = rng.uniform(-0.5, 0.5, (2, 3))
+    offsets = {f"nucleus_offset_{a}": shift[:, i] for i, a in enumerate("xyz")}
+    cells = scene((2, 1, 1), "alphas", **offsets)
+    box = (22.0, 13.0, 12.0)
+    kernels = {"alpha": physics_model("At-211", physics="mird").kernels["alpha"]}
+    reach = kernels["alpha"].reach_um + 2 * 5.0
+    steps = [np.arange(-n, n + 1) * edge for n, edge in zip((5, 8, 9), box, strict=True)]
+    shifts = np.stack(np.meshgrid(*steps, indexing="ij"), axis=-1).reshape(-1, 3)
+    gap = np.maximum(np.abs(shifts) - np.array([11.0, 1.0, 1.0]), 0.0)
+    shifts = shifts[(np.linalg.norm(gap, axis=1) < reach) & shifts.any(axis=1)]
+    found = dose_of(cells, box, summation, physics="mird").sel(emission=["alpha"])
+    exact = oracle.dose(cells, kernels, membrane_um=0.0, shifts_um=shifts, targets=("nucleus",))
+    np.testing.assert_allclose(found.sel(target="nucleus").values, exact[:, 0], rtol=2e-4)
+
+
+@pytest.mark.parametrize("box", [(53.0, 53.0, 53.0), (53.0, 56.0, 60.0), (53.0, 53.0, np.inf)])
+def test_a_folded_mesh_equals_the_cell_list(box: tuple[float, ...]) -> None:
+    """Electrons of 35S reach 0.3 mm, six edges; with an open axis the box is a layer."""
+    cells = scene((5, 5, 5), "S-35")
+    options: dict[str, Any] = {"split": ("target", "origin")}
+    exact = dose_of(cells, box, "cell_list", **options).sel(origin="cross")
+    found = dose_of(cells, box, "particle_mesh", **options).sel(origin="cross")
+    assert rms_error(found, exact) < 1e-3
+    assert rms_error(dose_of(cells, None, **options).sel(origin="cross"), exact) > 0.1
+
+
+@pytest.mark.parametrize("summation", ["direct", "cell_list", "particle_mesh"])
+def test_doses_do_not_depend_on_where_the_box_begins(summation: str) -> None:
+    box = (42.4, 42.4, 53.0)
+    cells = scene((4, 4, 5), "S-35", medium=1e-4)
+    options: dict[str, Any] = {"split": ("origin",)}
+    one = dose_of(cells, box, summation, **options)
+    elsewhere = moved(cells, np.array([13.7, -29.1, 200.3]), box)
+    other = dose_of(elsewhere, box, summation, **options)
+    assert rms_error(other.sel(origin="cross"), one.sel(origin="cross")) < 1e-3
+
+
+@settings(max_examples=5, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    shift=st.tuples(*[st.floats(-100.0, 100.0)] * 3),
+    is_open=st.booleans(),
+)
+def test_lists_and_direct_sums_agree_wherever_the_box_begins(
+    seed: int, shift: tuple[float, float, float], is_open: bool
+) -> None:
+    shape = (3, 2, 4)
+    box = (*box_of(shape)[:2], np.inf) if is_open else box_of(shape)
+    cells = scene(shape, "alphas", seed=seed)
+    options: dict[str, Any] = {"split": ("target",), "physics": "mird"}
+    direct = dose_of(cells, box, "direct", **options)
+    lists = dose_of(moved(cells, np.array(shift), box), box, "cell_list", **options)
+    np.testing.assert_allclose(lists, direct, rtol=1e-3)
+
+
+def test_a_box_much_smaller_than_the_reach_has_the_equilibrium_dose() -> None:
+    """90Y reaches 11 mm: 2e8 images of the box, and all that is emitted is absorbed evenly."""
+    cells = scene((3, 3, 3), "Y-90").drop_vars("medium_time_integrated_activity_concentration")
+    box = box_of((3, 3, 3))
+    result = imd.absorbed_dose(
+        cells, periodic_box_um=box, split=("target", "emission", "origin"), merge=False
+    )
+    beta = result["absorbed_dose"].sel(emission="beta", origin="cross")
+    kernel = physics_model("Y-90", physics="kernel").kernels["beta"]
+    decays = float(cells["time_integrated_activity"].sum())
+    emitted = decays * float(kernel.energy_keV.sum()) * GRAY_NG_PER_KEV
+    even = emitted / (np.prod(box) * NG_PER_UM3)
+    assert abs(float(beta.sel(target="cell").mean()) / even - 1.0) < 0.01
+    assert result.attrs["periodic_box_um"] == list(box)
+    sweeps = json.loads(result.attrs["summation"])
+    mesh = next(sweep for sweep in sweeps if "beta" in sweep["emissions"])
+    assert mesh["summation"] == "particle_mesh"
+
+
+def test_one_cell_touches_its_own_images() -> None:
+    cells = imd.cells.lattice(
+        shape=(1, 1, 1), spacing_um=10.0, cell_radius_um=5.0, nucleus_radius_um=4.0
+    )
+    one = imd.label(cells, emitter("alphas"), decays_per_cell=1.0)
+    options: dict[str, Any] = {"split": ("target", "emission"), "physics": "mird"}
+    found = dose_of(one, 10.0, **options)
+    # The middle of a lattice that is larger than the reach.
+    lattice = imd.cells.lattice(
+        shape=(17, 17, 17), spacing_um=10.0, cell_radius_um=5.0, nucleus_radius_um=4.0
+    )
+    all_of_it = imd.label(lattice, emitter("alphas"), decays_per_cell=1.0)
+    exact = imd.absorbed_dose(all_of_it, merge=False, **options)["absorbed_dose"]
+    away = np.stack([lattice[a].values - float(lattice[a].mean()) for a in "xyz"])
+    center = int(np.argmin(np.linalg.norm(away, axis=0)))
+    np.testing.assert_allclose(found.isel(cell=0), exact.isel(cell=center), rtol=3e-4)
+
+
+@pytest.mark.parametrize("summation", ["direct", "cell_list", "particle_mesh"])
+def test_same_bits_for_any_threads_and_numbering(
+    summation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("immunodose.threads.available_cpus", lambda: 7)
+    shape = (4, 4, 5)
+    cells = scene(shape, "S-35", medium=1e-4)
+    options: dict[str, Any] = {"split": ("origin",)}
+    one = dose_of(cells, box_of(shape), summation, n_threads=1, **options)
+    for n_threads in (2, 3, 7):
+        found = dose_of(cells, box_of(shape), summation, n_threads=n_threads, **options)
+        np.testing.assert_array_equal(found, one)
+    order = np.random.default_rng(2).permutation(cells.sizes["cell"])
+    found = dose_of(cells.isel(cell=order), box_of(shape), summation, **options)
+    np.testing.assert_array_equal(found, one[order])
+
+
+def test_dose_rates_know_the_box() -> None:
+    shape = (3, 3, 3)
+    cells = scene(shape, "At-211")
+    timed = imd.absorbed_dose_rate(
+        cells, time_h=[0.0], effective_half_life_h="physical", periodic_box_um=box_of(shape),
+        physics="mird", merge=False,
+    )  # fmt: skip
+    total = timed["absorbed_dose_component"].sum("component")
+    whole = dose_of(cells, box_of(shape), split=("target",), physics="mird")
+    kept = ["nucleus", "cytoplasm", "cell"]
+    np.testing.assert_allclose(
+        total.sel(target=kept).transpose("cell", "target"), whole.sel(target=kept), rtol=1e-6
+    )
+    assert timed.attrs["dose_rate_periodic_box_um"] == list(box_of(shape))
+
+
+@pytest.mark.parametrize(
+    ("box", "error", "match"),
+    [
+        (0.0, InputError, "periodic_box_um=0.0"),
+        ((50.0, 50.0), InputError, "three edges"),
+        (np.nan, InputError, "periodic_box_um=nan"),
+        ([np.inf] * 3, InputError, "along no axis"),
+        ((40.0, 15.0, 40.0), InputError, r"cells outside the box: y of cells .*\[1\]=15 um"),
+        ((40.0, 40.0, 9.0), GeometryError, r"\[2\]=9 um is smaller than cell 0 .*10 um"),
+        ((40.0, 30.0, 40.0), GeometryError, "across the boundary .* cells 0 and 2, by 2"),
+    ],
+)
+def test_bad_boxes_are_refused(box: Any, error: type[Exception], match: str) -> None:
+    cells = imd.cells.from_arrays(
+        x_um=[0.0, 11.0, 0.0], y_um=[0.0, 11.0, 22.0], z_um=[0.0] * 3, cell_radius_um=5.0,
+        nucleus_radius_um=3.0,
+    )  # fmt: skip
+    labeled = imd.label(cells, "At-211", decays_per_cell=1.0)
+    with pytest.raises(error, match=match):
+        imd.absorbed_dose(labeled, periodic_box_um=box, physics="mird")
+    with pytest.raises(InputError, match="monte_carlo"):
+        imd.absorbed_dose(labeled, periodic_box_um=40.0, method="monte_carlo")
+
+
+def test_too_many_images_are_refused() -> None:
+    cells = scene((3, 3, 3), "Y-90")
+    with pytest.raises(InputError, match=r"images within reach.*particle_mesh"):
+        dose_of(cells, box_of((3, 3, 3)), "cell_list", split=())
