@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,12 +22,14 @@ from immunodose.dose_rate_inputs import (
 )
 from immunodose.dose_rate_memory import RateSize
 from immunodose.errors import ResourceError
+from immunodose.population_box import FREE
 from immunodose.population_estimate import (
     LIBRARIES_MB,
     MESH_ATTEMPTS,
     DoseOptions,
     cells_that_fit,
     describe_population,
+    require_listed,
 )
 from immunodose.population_memory import Columns, Memory, Population, most_bytes, sums_bytes
 from immunodose.population_plan import Sweep, plan_sweeps
@@ -94,7 +97,9 @@ def rate_memory(
         sums_bytes(population, columns, _sweeps(population, setting, parts, attempt))
         for attempt in range(MESH_ATTEMPTS)
     ]
-    working, meshes = max(found)
+    # Where a list would hold too many images, the core keeps the mesh that it has.
+    able = [needs for needs in found if math.isfinite(needs[0])]
+    working, meshes = max(able or found)
     return replace(size.needs(working), grids=meshes)
 
 
@@ -102,7 +107,7 @@ def most_needed_MB(setting: RateSetting, parts: Sequence[RatePart], size: RateSi
     """Return more than the call can need, without a look at the cells."""
     columns = Columns(setting.kept, "float64", len(parts), len(TARGETS), EMISSIONS, False)
     n_kernels = max((len(kernels_of(part)) for part in parts), default=0)
-    work = most_bytes(size.n_cells, columns) * max(1.0, n_kernels / len(EMISSIONS))
+    work = most_bytes(size.n_cells, columns, has_box=setting.box_um != FREE) * max(1.0, n_kernels / len(EMISSIONS))
     return size.needs(work).peak / _BYTES_PER_MB
 
 
@@ -119,7 +124,7 @@ def require_rate_memory(
         return
     population = _described(cells, setting, parts)
     needed_MB = rate_memory(population, setting, parts, size).peak / _BYTES_PER_MB
-    if needed_MB <= free_MB:
+    if needed_MB <= free_MB or math.isinf(needed_MB):  # the core refuses too many images
         return
     fits: list[str] = []
     least_MB = needed_MB
@@ -183,6 +188,7 @@ def rate_needs(cells: xr.Dataset, arguments: Mapping[str, Any]) -> dict[str, flo
     setting, parts, size = prepared_rate(cells, arguments)
     population = _described(cells, setting, parts)
     needs = rate_memory(population, setting, parts, size)
+    require_listed(needs.peak)
     seconds = rate_seconds(
         cells,
         population,

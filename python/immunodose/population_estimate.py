@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,13 @@ import numpy as np
 from immunodose.cells import check
 from immunodose.cells.checks import nucleus_offset_um
 from immunodose.data.nuclides import emissions as emissions_of
-from immunodose.errors import ResourceError
+from immunodose.errors import InputError, ResourceError
 from immunodose.memory import available_memory_MB
 from immunodose.physics import PhysicsModel, physics_model, require_physics
 from immunodose.population_box import FREE, Box, require_inside
 from immunodose.population_inputs import DTYPES, Agent, agents_of, check_choice, check_split
 from immunodose.population_memory import (
+    MOST_IMAGES,
     Columns,
     Memory,
     Population,
@@ -157,7 +159,9 @@ class Scene:
             )
         plans = [self.sweeps(options, attempt) for attempt in range(MESH_ATTEMPTS)]
         found = [kernel_memory(self.population, columns, sweeps) for sweeps in plans]
-        return max(found, key=lambda memory: memory.peak)
+        # Where a list would hold too many images, the core keeps the mesh that it has.
+        able = [memory for memory in found if math.isfinite(memory.peak)]
+        return max(able or found[:1], key=lambda memory: memory.peak)
 
 
 def _emitted(agent: Agent, wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -228,7 +232,7 @@ def require_dose_memory(cells: xr.Dataset, options: DoseOptions) -> None:
     require_inside(cells, options.box_um, options.n_threads)
     scene = Scene.of(cells, agents_of(cells), options)
     needed_MB = scene.memory(options).peak / _BYTES_PER_MB
-    if needed_MB <= free_MB:
+    if needed_MB <= free_MB or math.isinf(needed_MB):  # the core refuses too many images
         return
     fits: list[str] = []
     least_MB = needed_MB
@@ -247,6 +251,16 @@ def require_dose_memory(cells: xr.Dataset, options: DoseOptions) -> None:
         f"the dose of {n_cells} cells needs about {needed_MB:.3g} MB of memory, {free_MB:.3g} MB "
         f"are available to this process. {remedy}"
     )
+
+
+def require_listed(needed_bytes: float) -> None:
+    """Raise InputError if a sum over pairs would list too many images of a periodic box."""
+    if math.isinf(needed_bytes):
+        raise InputError(
+            f"a sum over pairs would list more than {MOST_IMAGES:g} images of a periodic box. Give "
+            "summation='auto' (no images where a mesh fits), leave 'emission' out of split (hits "
+            "of alphas need all pairs), or give a larger box."
+        )
 
 
 def smaller_options(options: DoseOptions) -> Iterator[tuple[str, DoseOptions]]:
@@ -287,6 +301,7 @@ def dose_needs(cells: xr.Dataset, arguments: Mapping[str, Any]) -> dict[str, flo
     agents = agents_of(cells)
     scene = Scene.of(cells, agents, options)
     memory = scene.memory(options)
+    require_listed(memory.peak)
     input_MB = cells.nbytes / _BYTES_PER_MB
     seconds = dose_seconds(cells, scene, options, arguments)
     coordinates = sum(int(cells[name].nbytes) for name in ("cell", "x", "y", "z") if name in cells)

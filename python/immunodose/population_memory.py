@@ -34,7 +34,7 @@ _SITE = 9 * _DOUBLE  # place, activity, shape, class and the other site of a cel
 _IMAGE = 14 * _DOUBLE  # the same, and its place while images are found
 _CHUNK_SUMS = 8  # numbers per cell at most where pairs count both ways (neighbor_sum.cpp)
 _MOST_CLASSES = 12  # of sites (population_sites.cpp)
-_MOST_IMAGES = 5e7  # in a list (population_images.cpp)
+MOST_IMAGES = 5e7  # in a list (population_images.cpp)
 _MOST_IMAGE_BYTES = _IMAGE + _SORTED + 500.0  # with the sources that it is
 # Tables of twelve shape classes with all columns, and a mesh of a million nodes.
 _MOST_TABLE_BYTES = 4e8
@@ -130,7 +130,7 @@ def most_bytes(n_cells: int, columns: Columns, *, has_box: bool = False) -> floa
     hits = (len(TARGETS) * 3 * len(EMISSIONS) * columns.n_agents + 4 * 40) * _DOUBLE
     # Lists, grids and meshes of at most 64 nodes per cell (population_channels.cpp), or voxels.
     work = 2500.0 + 24.0 * columns.n_agents
-    images = _MOST_IMAGES * _MOST_IMAGE_BYTES if has_box else 0.0
+    images = MOST_IMAGES * _MOST_IMAGE_BYTES if has_box else 0.0
     return n_cells * (arrays + hits + work) + images + _MOST_TABLE_BYTES
 
 
@@ -221,10 +221,11 @@ def _sweep_bytes(
 
 
 def _image_bytes(of: Population, reach_um: float) -> float:
-    """Cells and images of a periodic box, which are more sources."""
+    """Cells and images of a periodic box, which are more sources; inf for too many."""
     if not of.extent.repeats:
         return 0.0
-    return of.extent.n_cells * of.extent.images_within(reach_um) * (_IMAGE + _SORTED + _FLOAT)
+    n_images = of.extent.n_cells * of.extent.images_within(reach_um)
+    return n_images * (_IMAGE + _SORTED + _FLOAT) if n_images <= MOST_IMAGES else math.inf
 
 
 def _table_bytes(of: Population, width: int, shortest_um: float, longest_um: float) -> float:

@@ -13,10 +13,13 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reference import offset_nuclei as oracle
+from tests.reference import periodic_box as images_oracle
 
 import immunodose as imd
-from immunodose.errors import GeometryError, InputError
+from immunodose import population_estimate
+from immunodose.errors import GeometryError, InputError, ResourceError
 from immunodose.physics import physics_model
+from immunodose.population_plan import Extent, plan_sweeps
 from immunodose.typing import FloatArray
 from immunodose.units import GRAY_NG_PER_KEV, NG_PER_UM3
 
@@ -129,6 +132,21 @@ def test_many_images_equal_the_sum_over_all_of_them(summation: str) -> None:
     np.testing.assert_allclose(found.sel(target="nucleus").values, exact[:, 0], rtol=2e-4)
 
 
+@pytest.mark.parametrize("summation", ["direct", "cell_list", "particle_mesh"])
+@pytest.mark.parametrize("box", [(31.8, 24.0, 36.0), (31.8, 24.0, np.inf)])
+def test_every_summation_equals_a_plain_sum_over_all_images(
+    box: tuple[float, ...], summation: str
+) -> None:
+    """Electrons of 35S reach 0.3 mm: 18,000 images of the box, or 700 of a layer."""
+    cells = scene((3, 2, 3), "S-35")
+    found = dose_of(cells, box, summation, split=("emission", "origin"))
+    beta = found.sel(emission="beta", origin="cross")
+    kernel = physics_model("S-35", physics="kernel").kernels["beta"]
+    exact = images_oracle.cross_dose(cells, kernel, box, membrane_um=0.01)
+    least = 1e-3 if summation == "particle_mesh" else 1e-4
+    assert rms_error(beta, beta.copy(data=exact)) < least
+
+
 @pytest.mark.parametrize("box", [(53.0, 53.0, 53.0), (53.0, 56.0, 60.0), (53.0, 53.0, np.inf)])
 def test_a_folded_mesh_equals_the_cell_list(box: tuple[float, ...]) -> None:
     """Electrons of 35S reach 0.3 mm, six edges; with an open axis the box is a layer."""
@@ -170,7 +188,10 @@ def test_lists_and_direct_sums_agree_wherever_the_box_begins(
 
 
 def test_a_box_much_smaller_than_the_reach_has_the_equilibrium_dose() -> None:
-    """90Y reaches 11 mm: 2e8 images of the box, and all that is emitted is absorbed evenly."""
+    """90Y reaches 11 mm: 2e8 images of the box, and all that is emitted is absorbed evenly.
+
+    But what a cell gives to itself, and what its nearest neighbors give more than that.
+    """
     cells = scene((3, 3, 3), "Y-90").drop_vars("medium_time_integrated_activity_concentration")
     box = box_of((3, 3, 3))
     result = imd.absorbed_dose(
@@ -186,6 +207,44 @@ def test_a_box_much_smaller_than_the_reach_has_the_equilibrium_dose() -> None:
     sweeps = json.loads(result.attrs["summation"])
     mesh = next(sweep for sweep in sweeps if "beta" in sweep["emissions"])
     assert mesh["summation"] == "particle_mesh"
+
+
+def test_alphas_in_a_box_much_smaller_than_their_range_give_the_equilibrium_dose() -> None:
+    """Cells of 1.2 um in a box of 5.2 um: 30,000 images within the 80 um that alphas reach.
+
+    The field of a cell falls from its surface over a mean free path that is a hundred times its
+    radius; the cells hold 40 % of the space, so their dose is above the mean of space by less than
+    the 1.3 % that a cell gives to itself.
+    """
+    cells = imd.cells.lattice(
+        shape=(4, 4, 4), spacing_um=1.3, cell_radius_um=0.6, nucleus_radius_um=0.5,
+        allow_unusual=True,
+    )  # fmt: skip
+    one = imd.label(cells, emitter("alphas"), decays_per_cell=1.0)
+    found = dose_of(one, 5.2, split=("target", "emission"), physics="mird")
+    kernel = physics_model("At-211", physics="mird").kernels["alpha"]
+    even = float(kernel.energy_keV.sum()) * GRAY_NG_PER_KEV / (1.3**3 * NG_PER_UM3)
+    ratio = found.sel(emission="alpha", target=["nucleus", "cell"]) / even
+    assert 1.0 < float(ratio.min()) <= float(ratio.max()) < 1.013
+
+
+def test_one_cell_of_a_long_ranged_emitter_fills_its_box() -> None:
+    cells = imd.cells.lattice(
+        shape=(1, 1, 1), spacing_um=10.0, cell_radius_um=5.0, nucleus_radius_um=4.0
+    )
+    one = imd.label(cells, "Y-90", decays_per_cell=1.0)
+    found = dose_of(one, 10.0, split=("target", "emission", "origin"))
+    kernel = physics_model("Y-90", physics="kernel").kernels["beta"]
+    even = float(kernel.energy_keV.sum()) * GRAY_NG_PER_KEV / (1000.0 * NG_PER_UM3)
+    total = float(found.sel(target="cell", emission="beta").sum("origin"))
+    assert abs(total / even - 1.0) < 3e-3
+    lattice = imd.cells.lattice(
+        shape=(4, 4, 4), spacing_um=10.0, cell_radius_um=5.0, nucleus_radius_um=4.0
+    )
+    many = imd.label(lattice, "Y-90", decays_per_cell=1.0)
+    # The same tissue, in a box that holds 64 of its cells.
+    wide = dose_of(many, 40.0, split=("target", "emission", "origin"))
+    np.testing.assert_allclose(wide.sel(emission="beta"), found.sel(emission="beta"), rtol=1e-3)
 
 
 def test_one_cell_touches_its_own_images() -> None:
@@ -259,11 +318,104 @@ def test_bad_boxes_are_refused(box: Any, error: type[Exception], match: str) -> 
     labeled = imd.label(cells, "At-211", decays_per_cell=1.0)
     with pytest.raises(error, match=match):
         imd.absorbed_dose(labeled, periodic_box_um=box, physics="mird")
-    with pytest.raises(InputError, match="monte_carlo"):
-        imd.absorbed_dose(labeled, periodic_box_um=40.0, method="monte_carlo")
+    with pytest.raises(error, match=match):
+        imd.absorbed_dose_rate(
+            labeled, time_h=0.0, effective_half_life_h="physical", periodic_box_um=box
+        )
+    with pytest.raises(error, match=match):
+        imd.estimate(labeled, periodic_box_um=box, physics="mird")
+
+
+def test_monte_carlo_knows_no_box() -> None:
+    with pytest.raises(InputError, match=r"periodic_box_um .*method='monte_carlo'"):
+        imd.absorbed_dose(scene((2, 2, 2), "At-211"), periodic_box_um=40.0, method="monte_carlo")
+
+
+def test_cells_without_a_place_are_refused_in_a_box_too() -> None:
+    cells = scene((2, 2, 2), "S-35")
+    lost = cells.assign_coords(x=cells["x"].copy(data=np.full(8, np.nan)))
+    with pytest.raises(InputError, match="x holds NaN"):
+        imd.absorbed_dose(lost, periodic_box_um=40.0)
+
+
+def test_a_box_without_cells_has_no_doses() -> None:
+    none = scene((2, 2, 2), "S-35").isel(cell=slice(0, 0))
+    assert dose_of(none, 40.0, split=()).shape == (0,)
+    assert imd.estimate(none, periodic_box_um=40.0)["cells"] == 0.0
 
 
 def test_too_many_images_are_refused() -> None:
     cells = scene((3, 3, 3), "Y-90")
-    with pytest.raises(InputError, match=r"images within reach.*particle_mesh"):
-        dose_of(cells, box_of((3, 3, 3)), "cell_list", split=())
+    for summation in ("cell_list", "direct"):
+        with pytest.raises(InputError, match=r"27 cells has .*images .*give summation='auto'"):
+            dose_of(cells, box_of((3, 3, 3)), summation, split=())
+    grain = imd.cells.lattice(
+        shape=(1, 1, 1), spacing_um=0.2, cell_radius_um=0.1, nucleus_radius_um=0.05,
+        allow_unusual=True,
+    )  # fmt: skip
+    alphas = imd.label(grain, emitter("alphas"), decays_per_cell=1.0)
+    with pytest.raises(InputError, match=r"1 cells has .*e\+08 images .*Leave 'emission' out"):
+        dose_of(alphas, 0.2, split=("emission",), physics="mird")
+
+
+@pytest.mark.parametrize(
+    ("shape", "nuclide", "summation"),
+    [
+        ((3, 3, 3), "Y-90", "auto"),
+        ((1, 1, 1), "Y-90", "auto"),
+        ((6, 6, 7), "S-35", "auto"),
+        ((6, 6, 7), "S-35", "particle_mesh"),
+        ((3, 3, 4), "At-211", "cell_list"),
+    ],
+)
+@pytest.mark.parametrize("is_open", [False, True])
+def test_estimates_know_what_a_box_needs(
+    shape: tuple[int, int, int], nuclide: str, summation: str, is_open: bool
+) -> None:
+    """Methods and meshes are those of the core; without the images pairs would be far fewer."""
+    cells = scene(shape, nuclide)
+    box = (*box_of(shape)[:2], np.inf) if is_open else box_of(shape)
+    options: dict[str, Any] = {
+        "periodic_box_um": box, "summation": summation, "physics": "mird", "split": ()
+    }  # fmt: skip
+    done = json.loads(imd.absorbed_dose(cells, **options).attrs["summation"])
+    kernels = physics_model(nuclide, physics="mird").kernels
+    extent = Extent(
+        n_cells=cells.sizes["cell"],
+        box_um=tuple(float(np.ptp(cells[axis])) for axis in "zyx"),
+        smallest_radius_um=5.0,
+        largest_radius_um=5.0,
+        period_um=box[::-1],
+    )
+    plans = [
+        plan_sweeps(
+            extent, kernels, summation=summation, rtol=1e-3, split_emission=False, attempt=attempt
+        )
+        for attempt in range(3)
+    ]
+    assert [sweep.summation for sweep in plans[0]] == [sweep["summation"] for sweep in done]
+    for number, sweep in enumerate(done):
+        meshes = [plan[number].mesh for plan in plans if len(plan) > number]
+        allowed = [0.0 if mesh is None else mesh.spacing_um for mesh in meshes]
+        assert np.isclose(sweep["mesh_spacing_um"], allowed, rtol=1e-9).any()
+    needs = imd.estimate(cells, **options)
+    pairs = sum(sweep["n_pairs"] for sweep in done)
+    assert 0.2 * pairs <= needs["pairs of cells summed"] <= 5.0 * pairs
+
+
+def test_images_count_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """32 cells in a box that 35S reaches across ten times: 150,000 images of 200 bytes."""
+    cells = scene((4, 4, 2), "S-35")
+    options: dict[str, Any] = {"periodic_box_um": box_of((4, 4, 2)), "split": ()}
+    lists = imd.estimate(cells, summation="cell_list", **options)
+    assert 10.0 < lists["memory: working (MB)"] < 100.0
+    mesh = imd.estimate(cells, summation="particle_mesh", **options)
+    assert mesh["memory: working (MB)"] < 0.3 * lists["memory: working (MB)"]
+    monkeypatch.setattr(population_estimate, "available_memory_MB", lambda: 8.0)
+    with pytest.raises(ResourceError, match=r"needs about .* MB of memory, 8 MB are"):
+        dose_of(cells, summation="cell_list", box_um=box_of((4, 4, 2)), split=())
+    monkeypatch.undo()
+    with pytest.raises(InputError, match=r"more than 5e\+07 images .*summation='auto'"):
+        imd.estimate(
+            scene((3, 3, 3), "Y-90"), summation="cell_list", periodic_box_um=box_of((3, 3, 3))
+        )

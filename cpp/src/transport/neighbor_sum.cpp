@@ -72,6 +72,7 @@ class NeighborSummer {
           for (std::int64_t bin = begin; bin < end; ++bin) {
             const std::int64_t first = cells_.bin_start(bin);
             const std::int64_t last = cells_.bin_start(bin + 1);
+            if (is_silent(first, place(last - first))) continue;
             collect(bin, 0, cells_.size(), around);
             sums.assign(place((last - first) * tables_.n_channels), 0.0);
             for (std::int64_t rank = first; rank < last; rank += tile_size) {
