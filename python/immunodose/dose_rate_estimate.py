@@ -107,7 +107,9 @@ def most_needed_MB(setting: RateSetting, parts: Sequence[RatePart], size: RateSi
     """Return more than the call can need, without a look at the cells."""
     columns = Columns(setting.kept, "float64", len(parts), len(TARGETS), EMISSIONS, False)
     n_kernels = max((len(kernels_of(part)) for part in parts), default=0)
-    work = most_bytes(size.n_cells, columns, has_box=setting.box_um != FREE) * max(1.0, n_kernels / len(EMISSIONS))
+    work = most_bytes(size.n_cells, columns, has_box=setting.box_um != FREE) * max(
+        1.0, n_kernels / len(EMISSIONS)
+    )
     return size.needs(work).peak / _BYTES_PER_MB
 
 

@@ -91,9 +91,7 @@ def require_inside(cells: xr.Dataset, box_um: Box, n_threads: int) -> None:
     _require_apart(points, radius, box_um, n_threads)
 
 
-def _require_apart(
-    points: FloatArray, radius: FloatArray, box_um: Box, n_threads: int
-) -> None:
+def _require_apart(points: FloatArray, radius: FloatArray, box_um: Box, n_threads: int) -> None:
     """Raise GeometryError if a cell overlaps the image of another one."""
     margin = 2.0 * radius.max()
     low, high = points.min(axis=0) - margin, points.max(axis=0) + margin

@@ -215,7 +215,9 @@ def _sweep_bytes(
     back = (points + fields, 4.0 * octant + copies * lines + 3.0 * _FLOAT * size)
     near_reach = sweep.mesh.cut_um + reach - sweep.reach_um
     lists = sites + _image_bytes(of, near_reach)
-    lists += _list_bytes(of, width, near_reach if of.extent.repeats else sweep.mesh.cut_um, n_sources)
+    lists += _list_bytes(
+        of, width, near_reach if of.extent.repeats else sweep.mesh.cut_um, n_sources
+    )
     near = (fields + lists, 0.0)
     return [forward, back, near]
 

@@ -179,7 +179,8 @@ def plan_mesh(
                     n * extent.neighbors_within(_PAIR_MARGIN * cut) * _SECONDS_PER_PAIR
                     + nodes * _SECONDS_PER_MESH_NODE * (1 + n_kernels)
                     + n * _SECONDS_PER_POINT
-                    + n_kernels * kernel_terms(extent, spacing, cut, reach, nodes)
+                    + n_kernels
+                    * kernel_terms(extent, spacing, cut, reach, nodes)
                     * _SECONDS_PER_TERM
                 )
                 if cost_s < best_s:
