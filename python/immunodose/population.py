@@ -40,7 +40,7 @@ from immunodose.population_sums import (
 from immunodose.provenance import base_attrs
 from immunodose.rng import RngLike
 from immunodose.schema import data_array
-from immunodose.threads import percent_reported, resolve_threads
+from immunodose.threads import percent_reported
 from immunodose.transport import effective_membrane_um
 from immunodose.typing import (
     EMISSIONS,
@@ -298,7 +298,7 @@ def absorbed_dose(
         membrane_thickness_nm=membrane_thickness_nm,
         density_g_per_cm3=density_g_per_cm3,
         dtype=dtype,
-        n_threads=n_threads,
+        n_threads=needs.n_threads,
         progress=progress,
         **summation_options(method, summation, rtol, periodic_box_um),
     )
@@ -314,20 +314,18 @@ def _by_kernel(
     membrane_thickness_nm: float,
     density_g_per_cm3: float,
     dtype: str,
-    n_threads: int | None,
+    n_threads: int,
     progress: Progress | None,
     summation: str,
     rtol: float,
     box_um: Box,
 ) -> xr.Dataset:
     options.require_default("kernel")
-    model_name = require_physics(physics)
-    threads = resolve_threads(n_threads)
-    sorted_cells = checked_cells(cells, allow_unusual=True, n_threads=threads)
-    require_inside(cells, box_um, threads)
+    model_name, density = require_physics(physics), require_density(density_g_per_cm3)
+    sorted_cells = checked_cells(cells, allow_unusual=True, n_threads=n_threads)
+    require_inside(cells, box_um, n_threads)
     rows = agents_of(cells)
     membrane_um = effective_membrane_um(model_name, membrane_thickness_nm)
-    density = require_density(density_g_per_cm3)
     shapes = cell_shapes(cells)
     result = _Result.of(cells, rows, kept, dtype, membrane_um)
     sums = _add_agents(
@@ -343,7 +341,7 @@ def _by_kernel(
         summation=summation,
         rtol=rtol,
         box_um=box_um,
-        n_threads=threads,
+        n_threads=n_threads,
     )
     for model in {agent.model.nuclide: agent.model for agent in sums}.values():
         warn_of_electrons(model)

@@ -163,7 +163,9 @@ def _sweep_seconds(
     # Bins hold pairs beyond the reach as well.
     around = distances.within(1.25 * reach) * (1 if population.smallest_nucleus_um is None else 2)
     if extent.repeats:
-        around = extent.neighbors_within(1.25 * reach)
+        # Along an open axis there is less than a ball.
+        most = n * extent.images_within(1.25 * reach)
+        around = min(extent.neighbors_within(1.25 * reach), most)
     pairs = n * share * max(around, 1.0)
     per_pair = _PER_PAIR + _PER_PAIR_AND_COLUMN * width
     if population.n_shapes == 1 and share > 0.5:
