@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import scipy.fft
 import xarray as xr
-from scaling_scenes import LABELS, PROBLEMS, exact_doses, pairs_within, scene
+from scaling_scenes import LABELS, PROBLEMS, exact_doses, largest_error, pairs_within, scene
 
 import immunodose as imd
 from immunodose import _core
@@ -39,12 +39,6 @@ STATED = {1: {"triad_GB_per_s": 24.7, "pairs_G_per_s": 1.4},
           2: {"triad_GB_per_s": 35.4, "pairs_G_per_s": 2.8}}  # fmt: skip
 # Seconds of the same machine, two threads, per track: chord by chord, and steps of electrons.
 STATED_TRACK_S = {"iv": 0.05e-6, "v": 0.8e-6}
-
-
-def largest_error(sweeps: list[dict[str, Any]]) -> float | None:
-    """Return the largest error that was measured; None where none was."""
-    found = [one["measured_error"] for one in sweeps if one["measured_error"] is not None]
-    return max(found, default=None)
 
 
 def roofs(command: str, n_threads: int) -> dict[str, float]:

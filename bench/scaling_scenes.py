@@ -149,3 +149,9 @@ def pairs_within(cells: xr.Dataset, reach_um: float, sample: np.ndarray) -> floa
         np.count_nonzero(labeled & (((at - at[c]) ** 2).sum(axis=1) < reach_um**2)) for c in sample
     ]
     return float(np.mean(near)) * len(at)
+
+
+def largest_error(sweeps: list[dict[str, Any]]) -> float | None:
+    """Return the largest error that was measured; None where none was."""
+    found = [one["measured_error"] for one in sweeps if one["measured_error"] is not None]
+    return max(found, default=None)

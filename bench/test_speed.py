@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-from bench.scaling import CELL_RADIUS_UM, NUCLEUS_RADIUS_UM, largest_error, scene
+from scaling_scenes import CELL_RADIUS_UM, NUCLEUS_RADIUS_UM, largest_error, scene
 
 import immunodose as imd
 from immunodose.population_seconds import speed
