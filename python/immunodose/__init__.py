@@ -43,9 +43,11 @@ _PUBLIC: dict[str, str] = {
     "kosinsky2018": "immunodose.immune_kosinsky",
     "summary": "immunodose.summarize",
     "simulate_host": "immunodose.systemic",
+    "CultureScenario": "immunodose.scenario",
     "Scenario": "immunodose.scenario",
     "estimate": "immunodose.scenario",
     "run": "immunodose.scenario",
+    "compare_mechanisms": "immunodose.compare",
     "parameters": "immunodose.data.parameters",
     "save": "immunodose.io",
     "load": "immunodose.io",
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from immunodose import cells as cells
     from immunodose import errors as errors
     from immunodose import testing as testing
+    from immunodose.compare import compare_mechanisms as compare_mechanisms
     from immunodose.data.nuclides import emissions as emissions
     from immunodose.data.nuclides import emissions_from_csv as emissions_from_csv
     from immunodose.data.parameters import parameters as parameters
@@ -83,6 +86,7 @@ if TYPE_CHECKING:
     from immunodose.response_quality import radiation_quality as radiation_quality
     from immunodose.response_registry import register_survival_model as register_survival_model
     from immunodose.response_registry import survival_models as survival_models
+    from immunodose.scenario import CultureScenario as CultureScenario
     from immunodose.scenario import Scenario as Scenario
     from immunodose.scenario import estimate as estimate
     from immunodose.scenario import run as run

@@ -36,6 +36,12 @@ def _add_run_commands(commands: argparse._SubParsersAction[argparse.ArgumentPars
     run.add_argument("scenario", metavar="SCENARIO.toml")
     run.add_argument("-o", "--output", required=True, metavar="OUT.nc")
     _add_threads(run)
+    compare = commands.add_parser(
+        "compare", help="run a scenario under each hypothesis of what raises MHC-I"
+    )
+    compare.add_argument("scenario", metavar="SCENARIO.toml")
+    compare.add_argument("-o", "--output", required=True, metavar="OUT.nc")
+    _add_threads(compare)
     check = commands.add_parser("check", help="resolve a scenario: values, units, sources; no run")
     check.add_argument("scenario", metavar="SCENARIO.toml")
     estimate = commands.add_parser("estimate", help="cells, memory and time of a run; no run")

@@ -61,6 +61,24 @@ def run_command(options: Namespace) -> None:
     print(f"{RESEARCH_NOTE}\nWrote {output}.")
 
 
+def compare_command(options: Namespace) -> None:
+    """Run a scenario under each hypothesis, print what tells them apart, write the result."""
+    from immunodose.compare import compare_mechanisms
+    from immunodose.io import save
+    from immunodose.scenario import Scenario
+    from immunodose.tables import RESEARCH_NOTE, comparison_table
+
+    output = Path(options.output)
+    if output.suffix != ".nc":
+        raise InputError(f"invalid output {str(output)!r} (its name must end in .nc).")
+    _writable_folder(output.parent, must_exist=True)
+    scenario = Scenario.from_toml(options.scenario)
+    result = compare_mechanisms(scenario, n_threads=options.threads, progress=_progress())
+    save(result, output)
+    print(comparison_table(result), end="\n\n")
+    print(f"{RESEARCH_NOTE}\nWrote {output}.")
+
+
 def check_command(options: Namespace) -> None:
     """Resolve a scenario and print its design and every biological value."""
     from immunodose.data.parameters import resolve

@@ -3,26 +3,27 @@
 
 from __future__ import annotations
 
-import json
 import warnings
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from immunodose import cells as cell_builders
+from immunodose.culture_immune import CultureBiology, with_lysis, with_mhc1
+from immunodose.culture_result import assembled
 from immunodose.data.nuclides import emissions
-from immunodose.data.parameters import ParameterSet, resolve
+from immunodose.data.parameters import ParameterSet
 from immunodose.errors import ValidityWarning
 from immunodose.population import absorbed_dose
-from immunodose.provenance import base_attrs
 from immunodose.response import survival
 from immunodose.rng import generator, random_root
-from immunodose.scenario_culture import Beam, CultureArm, CultureScenario, Labeling
-from immunodose.schema import build
+from immunodose.scenario_arms import Beam, CultureArm, Labeling
+from immunodose.scenario_culture import CultureScenario
 from immunodose.source import label
 from immunodose.source_beam import external_beam
-from immunodose.typing import EMISSIONS, ORIGINS, TARGETS, FloatArray, Progress
+from immunodose.typing import FloatArray, Progress
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -35,6 +36,7 @@ _DOSE_DIMS = ("cell", "target", "emission", "origin")
 def run_culture(
     scenario: CultureScenario,
     *,
+    sets: Mapping[str, ParameterSet] | None = None,
     n_threads: int | None = None,
     progress: Progress | None = None,
 ) -> xr.Dataset:
@@ -44,6 +46,8 @@ def run_culture(
     ----------
     scenario
         The design.
+    sets
+        Parameter sets in place of those of that name, to see what rests on a value.
     n_threads
         Threads (>= 1); None for all that this process may use. The result does not depend on it.
     progress
@@ -52,18 +56,23 @@ def run_culture(
     Returns
     -------
     xarray.Dataset
-        Dims `arm`, `cell`; coords of `arm`: `cell_line`. `absorbed_dose` (arm, cell, target,
-        emission, origin) [Gy], `labeled_decays` (arm, cell) [1], and where measured
-        `survival_probability` (arm, cell) and `surviving_fraction` (arm). Attributes as of
-        `immunodose.run`.
+        Dims `arm`, `cell`, `time`; coords of `arm`: `cell_line`. `absorbed_dose` (arm, cell,
+        target, emission, origin) [Gy], `labeled_decays` (arm, cell) [1], and where measured
+        `survival_probability` (arm, cell) and `surviving_fraction` (arm); `mhc1_surface` and
+        `pmhc_surface` (arm, cell, time), `peptide_surface` (arm, cell, peptide, time) [molecules],
+        `mhc1_surface_mean` (arm, time); `kill_probability_immune` (arm, cell) of the assay and
+        its mean `immune_kill` (arm). Attributes as of `immunodose.run`.
     """
     root = random_root(scenario.rng)
     scenario = replace(scenario, rng=root)
+    biology = CultureBiology(sets or {})
     arms = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for index, arm in enumerate(scenario.arms):
-            arms.append(_evaluate(scenario, arm, root, n_threads))
+            line = biology.line(arm.cell_line)
+            cells = dosed_arm(scenario, arm, line, rng=root, n_threads=n_threads)
+            arms.append(responded(scenario, arm, cells, biology, n_threads))
             if progress is not None:
                 progress(index + 1, scenario.n_arms, "arms")
     messages = list(dict.fromkeys(str(item.message) for item in caught))
@@ -74,7 +83,7 @@ def run_culture(
             ValidityWarning,
             stacklevel=3,
         )
-    return _assembled(scenario, arms, messages)
+    return assembled(scenario, arms, biology, messages)
 
 
 # Of an arm: doses (4 targets, 2 origins, 5 emissions), positions and other values per cell.
@@ -135,14 +144,21 @@ def _shells(n_cells: int) -> FloatArray:
     return np.asarray(grid[order[:n_cells]], dtype=np.float64)
 
 
-def _evaluate(
-    scenario: CultureScenario, arm: CultureArm, root: int, n_threads: int | None
+def responded(
+    scenario: CultureScenario,
+    arm: CultureArm,
+    cells: xr.Dataset,
+    biology: CultureBiology,
+    n_threads: int | None = None,
 ) -> xr.Dataset:
-    line = resolve(arm.cell_line, kind="cell_line")
-    dosed = dosed_arm(scenario, arm, line, rng=root, n_threads=n_threads)
+    """Return the cells of `dosed_arm` with what the scenario measures beside the dose."""
     if "survival" in scenario.measured:
-        dosed = survival(dosed, parameters=line, n_threads=n_threads)
-    return dosed
+        cells = survival(cells, parameters=biology.line(arm.cell_line), n_threads=n_threads)
+    if "mhc1_surface" in scenario.measured:
+        cells = with_mhc1(scenario, arm, cells, biology, n_threads)
+    if "lysis" in scenario.measured:
+        cells = with_lysis(scenario, arm, cells, biology, n_threads)
+    return cells
 
 
 def dosed_arm(
@@ -199,74 +215,3 @@ def _irradiated(beam: Beam, n_cells: int, rng: int) -> FloatArray:
     mask = np.zeros(n_cells)
     mask[random.permutation(n_cells)[: round(beam.irradiated_fraction * n_cells)]] = 1.0
     return mask
-
-
-def _assembled(
-    scenario: CultureScenario, arms: list[xr.Dataset], messages: list[str]
-) -> xr.Dataset:
-    """Return the arms as one Dataset; emissions that no arm has are left out."""
-    found = {str(name) for arm in arms for name in arm["absorbed_dose"]["emission"].values}
-    kept = [str(name) for name in EMISSIONS if name in found]
-    shape = (len(arms), arms[0].sizes["cell"], len(TARGETS), len(kept), len(ORIGINS))
-    dose = np.zeros(shape)
-    for row, arm in enumerate(arms):
-        part = arm["absorbed_dose"].transpose(*_DOSE_DIMS)
-        for i, emission in enumerate(part["emission"].values.tolist()):
-            for j, origin in enumerate(part["origin"].values.tolist()):
-                place = (kept.index(emission), ORIGINS.index(origin))
-                dose[row][:, :, place[0], place[1]] = part.values[:, :, i, j]
-    variables: dict[str, Any] = {
-        "absorbed_dose": (("arm", *_DOSE_DIMS), dose),
-        "labeled_decays": (("arm", "cell"), np.stack([_decays(arm) for arm in arms])),
-        "cell_radius": (("arm", "cell"), np.stack([arm["cell_radius"].values for arm in arms])),
-        "nucleus_radius": (
-            ("arm", "cell"),
-            np.stack([arm["nucleus_radius"].values for arm in arms]),
-        ),
-    }
-    if "survival" in scenario.measured:
-        alive = np.stack([arm["survival_probability"].values for arm in arms])
-        variables["survival_probability"] = (("arm", "cell"), alive)
-        variables["surviving_fraction"] = (("arm",), alive.mean(axis=1))
-    coords: dict[str, Any] = {
-        "arm": [arm.name for arm in scenario.arms],
-        "cell_line": ("arm", [arm.cell_line for arm in scenario.arms]),
-        "cell": np.arange(shape[1], dtype=np.int64),
-        "target": list(TARGETS),
-        "emission": kept,
-        "origin": list(ORIGINS),
-        **{name: (("arm", "cell"), np.stack([arm[name].values for arm in arms])) for name in "xyz"},
-    }
-    return build(variables, coords=coords, attrs=_attributes(scenario, messages))
-
-
-def _decays(arm: xr.Dataset) -> FloatArray:
-    if "time_integrated_activity" not in arm:
-        return np.zeros(arm.sizes["cell"])
-    return np.asarray(arm["time_integrated_activity"].sum(["nuclide", "source"]).values)
-
-
-def _attributes(scenario: CultureScenario, messages: list[str]) -> dict[str, Any]:
-    sets = [resolve(name) for name in scenario.cell_lines]
-    assumed = {
-        item.name: [
-            {"key": key, "value": value, "unit": item.entries[key].unit}
-            for key, value in item.assumed().items()
-        ]
-        for item in sets
-    }
-    nuclides = list(dict.fromkeys(agent.nuclide for arm in scenario.arms for agent in arm.label))
-    sources = {str(emissions(name).attrs["data_source"]) for name in nuclides}
-    return base_attrs(
-        title=scenario.title,
-        design="culture",
-        scenario=scenario.to_toml(),
-        parameter_sets=json.dumps({item.name: item.fingerprint() for item in sets}),
-        assumed=json.dumps({name: entries for name, entries in assumed.items() if entries}),
-        random_root=str(scenario.rng),
-        physics=scenario.physics,
-        warnings=json.dumps(messages),
-        nuclide=", ".join(nuclides) or "none",
-        data_source="; ".join(sorted(sources)) or "none",
-        note="Research use; not for treatment decisions.",
-    )

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 from immunodose.errors import InputError
+from immunodose.immune_mechanism import Mechanism
 from immunodose.rng import random_root
+from immunodose.scenario_arms import CultureArm
 from immunodose.scenario_tables import (
     SCENARIO_SCHEMA_VERSION,
     as_table,
@@ -17,8 +19,8 @@ from immunodose.scenario_tables import (
     from_table,
     names,
     number,
-    shares,
     text,
+    times_from_zero,
     toml,
     unknown_key,
     whole,
@@ -27,10 +29,9 @@ from immunodose.typing import KERNEL_MODELS, Physics
 
 CULTURE = "culture"
 ARRANGEMENTS = ("cluster", "colony")
-MEASURED = ("absorbed_dose", "survival")
+MEASURED = ("absorbed_dose", "survival", "mhc1_surface", "lysis")
 # Numbers of cells of a cubic lattice within a distance of its center: whole shells only.
 CLUSTER_SIZES = (1, 7, 19, 27, 33, 57, 81, 93, 123, 147, 171, 179, 203, 251)
-_TABLE: dict[str, Any] = {"table": True}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,121 +71,40 @@ class Culture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Labeling:
-    """One agent: its nuclide, how much, where in the cell, on which share of the cells.
+class Assay:
+    """Killer T cells added to the culture: what a chromium-release test measures.
 
     Parameters
     ----------
-    nuclide
-        Name such as `"Lu-177"`.
-    decays_per_cell
-        Mean decays per labeled cell; or give `electron_energy_MeV_per_cell`.
-    electron_energy_MeV_per_cell
-        Energy that electrons (beta, Auger and conversion electrons) of the labeled cell release.
-    localization
-        Fractions over nucleus, cytoplasm, membrane, cell, sum 1.
-    labeled_fraction
-        Share of the cells that are labeled, drawn at random for each agent (nearest whole number).
-    medium_decays_per_um3
-        Decays per um3 of the medium.
-    effective_half_life_h
-        Effective half-life in h; needed where the time course matters.
+    time_d
+        When they are added, days after the irradiation; one of the scenario's times.
+    duration_h
+        How long they stay, h (> 0 to 240).
+    effector_to_target_ratio
+        Killer T cells per cell.
+    effectors
+        Parameter set of kind host with the values of the T cells.
+    law
+        Law of killing by name (`killing_laws`).
+    killing
+        Parameter set of kind killing, where the law or an antibody needs one.
     """
 
-    nuclide: str
-    decays_per_cell: float | None = None
-    electron_energy_MeV_per_cell: float | None = None
-    localization: tuple[tuple[str, float], ...] = field(
-        default=(("membrane", 1.0),), metadata=_TABLE
-    )
-    labeled_fraction: float = 1.0
-    medium_decays_per_um3: float = 0.0
-    effective_half_life_h: float | None = None
+    time_d: float
+    duration_h: float
+    effector_to_target_ratio: float
+    effectors: str
+    law: str
+    killing: str | None = None
 
     def __post_init__(self) -> None:
-        text("nuclide", self.nuclide)
-        object.__setattr__(self, "localization", shares("localization", self.localization))
-        number("labeled_fraction", self.labeled_fraction, high=1.0)
-        number("medium_decays_per_um3", self.medium_decays_per_um3)
-        amounts = ("decays_per_cell", "electron_energy_MeV_per_cell")
-        given = [name for name in amounts if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise InputError(
-                f"a label of {self.nuclide} states {' and '.join(given) or 'no amount'}. Give one "
-                f"of {' or '.join(amounts)}."
-            )
-        number(given[0], getattr(self, given[0]))
-        if self.effective_half_life_h is not None:
-            number("effective_half_life_h", self.effective_half_life_h)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Beam:
-    """External beam: dose of each fraction, and on which share of the cells.
-
-    Parameters
-    ----------
-    dose_Gy
-        Dose of each fraction, Gy.
-    fractions
-        Number of fractions.
-    interval_d
-        Days between fractions.
-    irradiated_fraction
-        Share of the cells that are irradiated, drawn at random (nearest whole number).
-    """
-
-    dose_Gy: float
-    fractions: int = 1
-    interval_d: float | None = None
-    irradiated_fraction: float = 1.0
-
-    def __post_init__(self) -> None:
-        number("dose_Gy", self.dose_Gy)
-        whole("fractions", self.fractions, low=1, high=1000)
-        number("irradiated_fraction", self.irradiated_fraction, high=1.0)
-        if (self.interval_d is None) != (self.fractions == 1):
-            raise InputError(
-                f"fractions={self.fractions} with interval_d={self.interval_d} (several fractions "
-                "need an interval, one has none)."
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CultureArm:
-    """One arm: a cell line and what is done to it.
-
-    Parameters
-    ----------
-    name
-        Label of the arm.
-    cell_line
-        Parameter set of the line.
-    label
-        Agents, in order.
-    beam
-        External beam, or None.
-    """
-
-    name: str
-    cell_line: str
-    label: tuple[Labeling, ...] = ()
-    beam: Beam | None = None
-
-    def __post_init__(self) -> None:
-        text("name", self.name)
-        text("cell_line", self.cell_line)
-        if not isinstance(self.label, (tuple, list)):
-            raise InputError(f"invalid label={self.label!r} (a list of tables is needed).")
-        where = f"label of arm {self.name!r}"
-        labels = tuple(
-            item if isinstance(item, Labeling) else from_table(Labeling, item, where)
-            for item in self.label
-        )
-        object.__setattr__(self, "label", labels)
-        if self.beam is not None and not isinstance(self.beam, Beam):
-            beam = from_table(Beam, self.beam, f"beam of arm {self.name!r}")
-            object.__setattr__(self, "beam", beam)
+        number("time_d", self.time_d)
+        number("duration_h", self.duration_h, low=1e-3, high=240.0)
+        number("effector_to_target_ratio", self.effector_to_target_ratio)
+        for key in ("effectors", "law"):
+            text(key, getattr(self, key))
+        if self.killing is not None:
+            text("killing", self.killing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +123,13 @@ class CultureScenario:
     arms
         What is done, in order.
     measured
-        Any of `"absorbed_dose"` and `"survival"`.
+        Any of `"absorbed_dose"`, `"survival"`, `"mhc1_surface"` and `"lysis"` (by T cells).
+    times_d
+        Times in days from 0 at which MHC-I is measured.
+    mechanism
+        The hypothesis of what raises MHC-I; knock-outs and drugs belong to the arms.
+    assay
+        The killer T cells of `"lysis"`.
     physics
         Transport model, as in `Scenario`.
     rng
@@ -220,6 +146,7 @@ class CultureScenario:
 
     Examples
     --------
+    >>> from immunodose.scenario_arms import Beam
     >>> study = CultureScenario(
     ...     title="One cell", culture=Culture(arrangement="cluster", n_cells=1),
     ...     arms=[CultureArm(name="beam", cell_line="hsg", beam=Beam(dose_Gy=2.0))],
@@ -233,6 +160,9 @@ class CultureScenario:
     arms: tuple[CultureArm, ...]
     measured: tuple[str, ...]
     physics: Physics
+    times_d: tuple[float, ...] = ()
+    mechanism: Mechanism | None = None
+    assay: Assay | None = None
     rng: int | None = None
     references: tuple[str, ...] = ()
     schema_version: int = SCENARIO_SCHEMA_VERSION
@@ -252,6 +182,54 @@ class CultureScenario:
         if self.rng is not None:
             set_value(self, "rng", random_root(self.rng))
         check_version(self.schema_version)
+        self._check_endpoints()
+        for arm in self.arms:
+            self.mechanism_of(arm)
+
+    def _check_endpoints(self) -> None:
+        """Raise InputError for a table that an endpoint needs, or that none reads."""
+        follows = "mhc1_surface" in self.measured
+        if "lysis" in self.measured and not follows:
+            raise InputError('measured: "lysis" follows from MHC-I. Add "mhc1_surface".')
+        for name, table, given, needed in (
+            ("times_d", "[time]", bool(self.times_d), follows),
+            ("mechanism", "[mechanism]", self.mechanism is not None, follows),
+            ("assay", "[assay]", self.assay is not None, "lysis" in self.measured),
+        ):
+            if needed and not given:
+                raise InputError(f"{name} is missing for what is measured. Add {table}.")
+            if given and not needed:
+                raise InputError(f"{table} has no effect on {', '.join(self.measured)}. Remove it.")
+        if self.mechanism is not None and (self.mechanism.knockouts or self.mechanism.inhibition):
+            raise InputError(
+                "the mechanism of a culture has no knockouts and inhibition of its own. Give them "
+                "to the arms."
+            )
+        if self.times_d:
+            times = times_from_zero("times_d", self.times_d, "the irradiation")
+            object.__setattr__(self, "times_d", times)
+        if self.assay is not None and self.assay.time_d not in self.times_d:
+            raise InputError(
+                f"invalid time_d={self.assay.time_d:g} of the assay (allowed: one of times_d, "
+                f"{', '.join(f'{time:g}' for time in self.times_d)})."
+            )
+        for arm in self.arms:
+            for name, effect in (
+                ("ifn_gamma_ng_per_mL", follows),
+                ("knockouts", follows),
+                ("inhibition", follows),
+                ("antibody", self.assay is not None),
+            ):
+                if getattr(arm, name) and not effect:
+                    raise InputError(
+                        f"{name} of arm {arm.name!r} has no effect on what is measured."
+                    )
+
+    def mechanism_of(self, arm: CultureArm) -> Mechanism | None:
+        """Return the hypothesis with the knock-outs and drugs of an arm."""
+        if self.mechanism is None:
+            return None
+        return replace(self.mechanism, knockouts=arm.knockouts, inhibition=dict(arm.inhibition))
 
     @property
     def n_arms(self) -> int:
@@ -265,8 +243,18 @@ class CultureScenario:
 
     @property
     def parameter_sets(self) -> tuple[str, ...]:
-        """Names of all parameter sets, each once."""
-        return self.cell_lines
+        """Names of all parameter sets, each once; signaling sets are named by the cell lines."""
+        found = list(self.cell_lines)
+        if self.assay is not None:
+            found += [self.assay.effectors]
+            found += [self.assay.killing] if self.assay.killing is not None else []
+        found += [arm.antibody.agent for arm in self.arms if arm.antibody is not None]
+        if self.mechanism is not None:
+            from immunodose.data.parameters import resolve
+
+            info = [resolve(name).info for name in self.cell_lines]
+            found += [item["signaling"] for item in info if "signaling" in item]
+        return tuple(dict.fromkeys(found))
 
     def to_toml(self) -> str:
         """Return the scenario as TOML text; `Scenario.from_string` gives the same object."""
@@ -279,9 +267,14 @@ class CultureScenario:
             lines.append(f"references = {toml(self.references)}")
         tables = {
             "culture": as_table(self.culture),
+            "time": {"times_d": self.times_d} if self.times_d else {},
+            "mechanism": _mechanism_table(self.mechanism),
+            "assay": {} if self.assay is None else as_table(self.assay),
             "run": {"measured": self.measured, "physics": self.physics, "rng": self.rng},
         }
         for name, table in tables.items():
+            if not table:
+                continue
             lines += ["", f"[{name}]"]
             lines += [f"{key} = {toml(item)}" for key, item in table.items() if item is not None]
         for arm in self.arms:
@@ -292,7 +285,13 @@ class CultureScenario:
 
 _TOP = ("schema_version", "title", "references")
 _RUN = ("measured", "physics", "rng")
-_TABLES = ("culture", "run", "arm")
+_HYPOTHESIS = ("triggers", "weighting", "spread", "trex1_window")
+_NEEDED = ("culture", "run", "arm")
+_TABLES = (*_NEEDED, "time", "mechanism", "assay")
+
+
+def _mechanism_table(mechanism: Mechanism | None) -> dict[str, Any]:
+    return {} if mechanism is None else {key: getattr(mechanism, key) for key in _HYPOTHESIS}
 
 
 def culture_from_content(content: Mapping[str, Any]) -> CultureScenario:
@@ -303,25 +302,40 @@ def culture_from_content(content: Mapping[str, Any]) -> CultureScenario:
             if key in _RUN:
                 raise InputError(f"key {key!r} has no effect under {here}. Move it to [run].")
             raise InputError(unknown_key(key, (*_TOP, "design", *_TABLES), here))
-    for key in (*_TABLES, "schema_version", "title"):
+    for key in (*_NEEDED, "schema_version", "title"):
         if key not in content:
             where = f"[{key}]" if key in _TABLES else "the top of the file"
             raise InputError(f"{key} is missing. Add it: {where}.")
     arms = content["arm"]
     if not isinstance(arms, list):
         raise InputError(f"arm = {arms!r} is no list of tables. Write each arm under [[arm]].")
-    run = content["run"]
-    if not isinstance(run, Mapping):
-        raise InputError(f"run = {run!r} is not a table. Write [run].")
-    for key in run:
-        if key not in _RUN:
-            raise InputError(unknown_key(key, _RUN, "[run]"))
-    for key in ("measured", "physics"):
-        if key not in run:
-            raise InputError(f"{key} is missing. Add it under [run].")
+    run = _flat(content["run"], "run", _RUN, needed=("measured", "physics"))
+    optional: dict[str, Any] = {}
+    if "time" in content:
+        optional["times_d"] = _flat(content["time"], "time", ("times_d",))["times_d"]
+    if "mechanism" in content:
+        optional["mechanism"] = Mechanism(**_flat(content["mechanism"], "mechanism", _HYPOTHESIS))
+    if "assay" in content:
+        optional["assay"] = from_table(Assay, content["assay"], "[assay]")
     return CultureScenario(
         culture=from_table(Culture, content["culture"], "[culture]"),
         arms=tuple(from_table(CultureArm, arm, f"[[arm]] {i + 1}") for i, arm in enumerate(arms)),
         **{key: content[key] for key in _TOP if key in content},
         **run,
+        **optional,
     )
+
+
+def _flat(
+    table: Any, name: str, known: tuple[str, ...], needed: tuple[str, ...] | None = None
+) -> dict[str, Any]:
+    """Return a table whose keys are known, the needed ones (None: all) there."""
+    if not isinstance(table, Mapping):
+        raise InputError(f"{name} = {table!r} is not a table. Write [{name}].")
+    for key in table:
+        if key not in known:
+            raise InputError(unknown_key(key, known, f"[{name}]"))
+    for key in known if needed is None else needed:
+        if key not in table:
+            raise InputError(f"{key} is missing. Add it under [{name}].")
+    return dict(table)

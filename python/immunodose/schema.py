@@ -37,6 +37,9 @@ class Variable:
 
 _RESPONSE = ("arm", "replicate", "cell", "time")
 
+_PAIR = ("outcome", "hypothesis", "other")
+_COMPARED = ("hypothesis", "arm", "time")
+
 VARIABLES: dict[str, Variable] = {
     # coordinates
     "x": Variable("um", "x coordinate of the cell center", ("arm", "cell", "point")),
@@ -345,7 +348,7 @@ VARIABLES: dict[str, Variable] = {
         "1", "probability that killer cells are the first cause of death", _RESPONSE
     ),
     "surviving_fraction": Variable(
-        "1", "surviving fraction of the tumor cells", ("arm", "replicate", "time")
+        "1", "surviving fraction of the tumor cells", ("hypothesis", "arm", "replicate", "time")
     ),
     "tumor_control_probability": Variable(
         "1", "probability that no clonogen survives", ("arm", "replicate", "time")
@@ -387,6 +390,14 @@ VARIABLES: dict[str, Variable] = {
     ),
     "effector_count": Variable("1", "effector T cells in the tumor", ("arm", "replicate", "time")),
     "pdl1_level": Variable("1", "PD-L1 relative to its maximum", ("arm", "replicate", "time")),
+    # comparison of hypotheses
+    "mhc1_surface_sd": Variable("molecules", "spread of surface MHC-I between cells", _COMPARED),
+    "separation": Variable("1", "largest difference over the spread between cells", _PAIR),
+    "separation_time": Variable("d", "when two hypotheses lie farthest apart", _PAIR),
+    "samples_needed": Variable("1", "cells of each group that tell them apart", _PAIR),
+    "mhc1_surface_difference": Variable("molecules", "mean of other minus hypothesis", _PAIR[1:]),
+    "immune_kill_difference": Variable("1", "mean of other minus hypothesis", _PAIR[1:]),
+    "surviving_fraction_difference": Variable("1", "mean of other minus hypothesis", _PAIR[1:]),
     # summary, over the tumor cells
     "nucleus_dose_mean": Variable("Gy", "mean absorbed dose to the nucleus", ("arm",)),
     "nucleus_dose_p5": Variable(
@@ -399,8 +410,8 @@ VARIABLES: dict[str, Variable] = {
     "cross_dose_share": Variable("1", "share of the nucleus dose from elsewhere", ("arm",)),
     "unhit_fraction": Variable("1", "expected fraction of nuclei that no alpha hits", ("arm",)),
     "radiation_kill": Variable("1", "mean net probability of death by radiation", ("arm",)),
-    "immune_kill": Variable("1", "mean net probability of death by CD8 T cells", ("arm",)),
-    "mhc1_surface_mean": Variable("molecules", "mean surface MHC-I per cell", ("arm", "time")),
+    "immune_kill": Variable("1", "mean net probability of death by CD8 T cells", _COMPARED),
+    "mhc1_surface_mean": Variable("molecules", "mean surface MHC-I per cell", _COMPARED),
     "mhc1_fold": Variable("1", "mean surface MHC-I relative to the baseline", ("arm",)),
     "surviving_fraction_upper_limit": Variable(
         "1",

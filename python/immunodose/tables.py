@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import textwrap
@@ -86,7 +87,11 @@ def arm_table(dataset: xr.Dataset) -> str:
 
 # heading, variable, format; of the cells of an arm, where there
 _CULTURE_DOSES = ("nucleus", "membrane")
-_CULTURE_COLUMNS = (("surviving", "surviving_fraction", ".4f"),)
+_CULTURE_COLUMNS = (
+    ("surviving", "surviving_fraction", ".4f"),
+    ("MHC-I at the end", "mhc1_surface_mean", ".4g"),
+    ("lysis", "immune_kill", ".3f"),
+)
 
 
 def culture_table(dataset: xr.Dataset) -> str:
@@ -113,6 +118,28 @@ def culture_table(dataset: xr.Dataset) -> str:
             ]
         )
     return text_table(rows, left=2)
+
+
+def comparison_table(dataset: xr.Dataset) -> str:
+    """Return one row per pair of hypotheses: the outcome, arm and day that tell them best apart."""
+    names = dataset["hypothesis"].values.tolist()
+    rows = [["hypothesis", "other", "outcome", "arm", "day", "separation", "cells needed"]]
+    for i, j in itertools.combinations(range(len(names)), 2):
+        pair = dataset.isel(hypothesis=i, other=j)
+        best = pair.isel(outcome=int(pair["separation"].argmax("outcome")))
+        needed = float(best["samples_needed"])
+        rows.append(
+            [
+                names[i],
+                names[j],
+                str(best["outcome"].values) if math.isfinite(needed) else "-",
+                str(best["separation_arm"].values) if math.isfinite(needed) else "-",
+                f"{float(best['separation_time']):g}" if math.isfinite(needed) else "-",
+                f"{float(best['separation']):.3g}",
+                f"{needed:.0f}" if math.isfinite(needed) else "none can",
+            ]
+        )
+    return text_table(rows, left=4)
 
 
 def assumed_table(dataset: xr.Dataset) -> str:

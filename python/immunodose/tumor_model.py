@@ -19,6 +19,7 @@ from immunodose import cells as cell_builders
 from immunodose.data.parameters import ParameterSet, resolve
 from immunodose.errors import InputError
 from immunodose.immune import kill_probability
+from immunodose.immune_mechanism import Mechanism
 from immunodose.immune_mhc1 import mhc1_expression
 from immunodose.population import absorbed_dose
 from immunodose.response import survival
@@ -136,11 +137,22 @@ class TumorModel:
             rng=self.random_root,
         )
 
-    def responded(self, activity_kBq: float, times_d: Sequence[float]) -> xr.Dataset:
-        """Return the doses with survival and surface MHC-I in time; no T cells yet."""
+    def responded(
+        self, activity_kBq: float, times_d: Sequence[float], mechanism: Mechanism | None = None
+    ) -> xr.Dataset:
+        """Return the doses with survival and surface MHC-I in time; no T cells yet.
+
+        Without a mechanism MHC-I follows the plain law of the cell line.
+        """
         sets = {"tumor": self.biology.line, T_CELL: self.biology.t_cell}
         dosed = survival(self.dosed(activity_kBq), parameters=sets)
-        return mhc1_expression(dosed, parameters=self.biology.line, time_d=solver_times(times_d))
+        return mhc1_expression(
+            dosed,
+            parameters=self.biology.line,
+            time_d=solver_times(times_d),
+            mechanism=mechanism,
+            rng="required" if mechanism is None else self.random_root,  # cells that lost a route
+        )
 
     def hosted(self, activity_kBq: float, times_d: Sequence[float]) -> xr.Dataset:
         """Return the state of the host in time; it does not depend on the tumor."""
@@ -165,10 +177,12 @@ class TumorModel:
         named = {name: host[name] for name in host.data_vars if name not in killed}
         return killed.assign(named).sel(time=list(times_d))
 
-    def evaluate(self, activity_kBq: float, times_d: Sequence[float]) -> xr.Dataset:
+    def evaluate(
+        self, activity_kBq: float, times_d: Sequence[float], mechanism: Mechanism | None = None
+    ) -> xr.Dataset:
         """Return everything about one arm: dose, response, MHC-I, kill, host."""
         host = self.hosted(activity_kBq, times_d)
-        return self.killed(self.responded(activity_kBq, times_d), host, times_d)
+        return self.killed(self.responded(activity_kBq, times_d, mechanism), host, times_d)
 
 
 # MHC-I and host are handed from model to model as linear between these times (d): a quarter of a

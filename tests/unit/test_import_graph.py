@@ -22,9 +22,9 @@ REPOSITORY = Path(__file__).parents[2]
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("__main__",),
     ("cli", "commands", "plot", "tables"),
-    ("findings", "robustness"),
+    ("findings", "robustness", "compare"),
     ("scenario", "arms", "tumor_model", "culture"),
-    ("scenario_file", "scenario_culture", "scenario_tables"),
+    ("scenario_file", "scenario_culture", "scenario_arms", "scenario_tables"),
     ("summarize",),
     ("systemic", "immune"),
     ("response", "dna_damage"),

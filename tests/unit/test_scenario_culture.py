@@ -17,7 +17,8 @@ from immunodose.culture import culture_cells, decays_per_cell
 from immunodose.data.parameters import resolve
 from immunodose.errors import InputError
 from immunodose.scenario import builtin_scenario, builtin_scenario_names
-from immunodose.scenario_culture import CLUSTER_SIZES, Culture, CultureScenario, Labeling
+from immunodose.scenario_arms import Labeling
+from immunodose.scenario_culture import CLUSTER_SIZES, Culture, CultureScenario
 from immunodose.scenario_file import Scenario
 from immunodose.testing import assert_same_bits, assert_schema
 
