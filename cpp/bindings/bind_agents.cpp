@@ -71,8 +71,8 @@ py::tuple hit_columns(const std::vector<Hit>& hits) {
 }
 
 py::tuple bind_step_cells(const Ids& id, Floats& x_um, Floats& y_um, Floats& z_um, Rows& target,
-                          Bytes& phenotype, Floats& contact_min, Bytes& event,
-                          const Floats& target_x_um, const Floats& target_y_um,
+                          Bytes& phenotype, Floats& contact_min, Floats& stimulated_min,
+                          Bytes& event, const Floats& target_x_um, const Floats& target_y_um,
                           const Floats& target_z_um, const Rows& starts,
                           const std::vector<Floats>& susceptibility_per_d, Doubles3 bin_low_um,
                           Doubles3 bin_edge_um, Ints3 n_bins, Doubles3 tissue_low_um,
@@ -82,7 +82,8 @@ py::tuple bind_step_cells(const Ids& id, Floats& x_um, Floats& y_um, Floats& z_u
                           const std::vector<std::int32_t>& hits_to_kill, int n_threads) {
   const ImmuneCells cells{
       read(id),        changed(x_um),      changed(y_um),        changed(z_um),
-      changed(target), changed(phenotype), changed(contact_min), changed(event)};
+      changed(target), changed(phenotype), changed(contact_min), changed(stimulated_min),
+      changed(event)};
   Targets targets{points(target_x_um, target_y_um, target_z_um), read(starts), {}};
   for (const Floats& values : susceptibility_per_d) {
     targets.susceptibility_per_d.push_back(read(values));
@@ -107,9 +108,10 @@ py::tuple bind_step_tumor(const Ids& id, Floats& target_x_um, Bytes& state, Floa
                           Bytes& hits, Floats& hit_d, const Rows& hit_target,
                           const Ids& hit_killer_id, const Rows& hit_attack,
                           const Floats& hit_time_min, std::uint64_t root, std::int64_t step,
-                          double begin_d, double end_d, const std::vector<std::int32_t>& hits_to_kill,
-                          double recovery_per_d, double radiation_clearance_per_d,
-                          double immune_clearance_per_d, double division_per_d, int n_threads) {
+                          double begin_d, double end_d,
+                          const std::vector<std::int32_t>& hits_to_kill, double recovery_per_d,
+                          double radiation_clearance_per_d, double immune_clearance_per_d,
+                          double division_per_d, int n_threads) {
   const TumorCells cells{read(id),         changed(target_x_um), changed(state),
                          changed(event_d), changed(radiation_d), changed(division_d),
                          changed(death_d), changed(cause),       changed(hits),
@@ -229,14 +231,14 @@ void register_agents(py::module_& immune) {
   immune.def("step_immune_cells", &bind_step_cells, py::arg("id").noconvert(),
              py::arg("x_um").noconvert(), py::arg("y_um").noconvert(), py::arg("z_um").noconvert(),
              py::arg("target").noconvert(), py::arg("phenotype").noconvert(),
-             py::arg("contact_min").noconvert(), py::arg("event").noconvert(),
-             py::arg("target_x_um").noconvert(), py::arg("target_y_um").noconvert(),
-             py::arg("target_z_um").noconvert(), py::arg("starts").noconvert(),
-             py::arg("susceptibility_per_d"), py::arg("bin_low_um"), py::arg("bin_edge_um"),
-             py::arg("n_bins"), py::arg("tissue_low_um"), py::arg("tissue_edge_um"),
-             py::arg("n_voxels"), py::arg("tissue").noconvert(), py::arg("phenotypes"),
-             py::arg("root"), py::arg("step"), py::arg("duration_min"), py::arg("reach_um"),
-             py::arg("hits_to_kill"), py::arg("n_threads"));
+             py::arg("contact_min").noconvert(), py::arg("stimulated_min").noconvert(),
+             py::arg("event").noconvert(), py::arg("target_x_um").noconvert(),
+             py::arg("target_y_um").noconvert(), py::arg("target_z_um").noconvert(),
+             py::arg("starts").noconvert(), py::arg("susceptibility_per_d"), py::arg("bin_low_um"),
+             py::arg("bin_edge_um"), py::arg("n_bins"), py::arg("tissue_low_um"),
+             py::arg("tissue_edge_um"), py::arg("n_voxels"), py::arg("tissue").noconvert(),
+             py::arg("phenotypes"), py::arg("root"), py::arg("step"), py::arg("duration_min"),
+             py::arg("reach_um"), py::arg("hits_to_kill"), py::arg("n_threads"));
   immune.def(
       "entries",
       [](double mean, std::int64_t n_points, std::int64_t kind, std::int64_t step,

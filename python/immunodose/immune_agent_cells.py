@@ -27,10 +27,11 @@ _LIMIT = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Phenotype:
-    """What one kind of cell in one state does; it divides and changes per time in contact.
+    """What one kind of cell in one state does; it divides and changes per time of stimulation.
 
-    `ifn_gamma_share` is its release of interferon-gamma in contact, of that of an effector. The
-    first hit of a `harmless` one makes it `next` (priming).
+    Stimulation is contact times the susceptibility of the target. `ifn_gamma_share` is its release
+    of interferon-gamma while it is stimulated, of that of an effector. The first hit of a
+    `harmless` one makes it `next` (priming).
     """
 
     speed_um_per_min: float
@@ -80,6 +81,7 @@ _COLUMNS: dict[str, type] = {
     "target": np.int32,
     "phenotype": np.uint8,
     "contact_min": np.float32,
+    "stimulated_min": np.float32,
     "event": np.uint8,
 }
 
@@ -136,6 +138,7 @@ class ImmuneRows:
         self._columns["target"][fresh] = -1
         self._columns["phenotype"][fresh] = phenotype
         self._columns["contact_min"][fresh] = 0.0
+        self._columns["stimulated_min"][fresh] = 0.0
         self._columns["event"][fresh] = 0
         self.size, self.next_id = end, self.next_id + n
 
@@ -184,10 +187,10 @@ class ImmuneRows:
         return StepResult(hits, int(np.count_nonzero(event == DIED)), self._divide(event))
 
     def releasing(self, duration_min: float) -> Array32:
-        """Return the mean release of interferon-gamma of each cell, of an effector in contact."""
+        """Return the mean release of interferon-gamma of each cell, of a stimulated effector."""
         share = np.array([kind.ifn_gamma_share for kind in self.phenotypes] + [0.0]) / duration_min
         kind = np.minimum(self["phenotype"], len(self.phenotypes))
-        return np.asarray(share[kind] * self["contact_min"], dtype=np.float32)
+        return np.asarray(share[kind] * self["stimulated_min"], dtype=np.float32)
 
     def follow(self, moved: Moved, n_before: int) -> None:
         """Renumber the targets after the tumor cells were sorted anew; mothers keep theirs."""

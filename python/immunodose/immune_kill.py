@@ -109,7 +109,7 @@ def inputs_of_sets(
     check_values("survival_probability", probability, high=1.0)
     _require_same_line(ds, line)
     pmhc, pmhc_time_d = _pmhc(ds, line, is_tumor, outputs)
-    baseline = _baseline(host_set, is_tumor, is_t_cell, overrides)
+    baseline = effector_baseline(host_set, is_tumor, is_t_cell, overrides)
     model = effector_model(host_set, baseline)
     attrs: dict[str, Any] = {"warnings": ds.attrs.get("warnings", "[]")}
     reads = plain and model.present
@@ -208,7 +208,7 @@ def _time_of_surface(ds: xr.Dataset) -> float | None:
     return None if time_d is None else float(time_d)
 
 
-def _baseline(
+def effector_baseline(
     host: ParameterSet, is_tumor: Any, is_t_cell: Any, overrides: Mapping[str, float]
 ) -> float | None:
     """Return CD8 T cells per tumor cell of the untreated tumor; None where there are none."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from immunodose.errors import InputError
+from immunodose.schema_agents import AGENT_VARIABLES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -418,6 +419,8 @@ VARIABLES: dict[str, Variable] = {
         "fraction that at most survives with 95 % probability, if under 1 survivor is expected",
         ("arm",),
     ),
+    # agents
+    **{name: Variable(*entry) for name, entry in AGENT_VARIABLES.items()},
 }
 
 

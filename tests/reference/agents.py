@@ -166,6 +166,7 @@ class Cell:
     target: int
     kind: int
     contact: float = 0.0
+    stimulated: float = 0.0
     event: int = 0
 
     def step(self, scene: Scene) -> list[tuple[int, np.float32]]:
@@ -177,7 +178,7 @@ class Cell:
         end = min(life, scene.duration)
         hits: list[tuple[int, np.float32]] = []
         killed: list[int] = []
-        now, contact = 0.0, 0.0
+        now, contact, stimulated = 0.0, 0.0, 0.0
         if self.target >= 0 and not np.isfinite(scene.targets[self.target, 0]):
             self.target = -1
         dwell, hit, cycle = exponential(first[2]), exponential(first[3]), 0
@@ -185,8 +186,8 @@ class Cell:
             if self.target >= 0:
                 release = now + dwell * kind.dwell
                 until = min(release, end)
-                rate = float(scene.susceptibility[kind.attack][self.target]) * kind.hit_factor
-                rate /= MINUTES_PER_DAY
+                seen = float(scene.susceptibility[kind.attack][self.target])
+                rate = seen * kind.hit_factor / MINUTES_PER_DAY
                 at = now + hit / rate if rate > 0.0 else end
                 if at < until and (kind.harmless or scene.hits_to_kill == 1):
                     if kind.harmless:
@@ -196,12 +197,14 @@ class Cell:
                         hits.append((self.target, _F(at)))
                         killed.append(self.target)
                     contact += at - now
+                    stimulated += seen * (at - now)
                     now, self.target = at, -1
                 else:
                     while at < until:
                         hits.append((self.target, _F(at)))
                         at += exponential(next(further)) / rate
                     contact += until - now
+                    stimulated += seen * (until - now)
                     now = until
                     if release < end:
                         self.target = -1
@@ -224,14 +227,14 @@ class Cell:
             if found:
                 self.target = found[(b[0] * len(found)) >> 32]
                 dwell, hit = exponential(b[1]), exponential(b[2])
-        self.contact = contact
+        self.contact, self.stimulated = contact, stimulated
         self.event = 1 if life < scene.duration else self.change(kind, first[1], further)
         return hits
 
     def change(self, kind: Kind, word: int, further: Iterator[int]) -> int:
         """Return 2 for a division; another phenotype is set."""
         rate = kind.division + kind.change
-        if not exponential(word) < rate * self.contact:
+        if not exponential(word) < rate * self.stimulated:
             return 0
         if unit(next(further)) * rate < kind.division:
             return 2

@@ -76,6 +76,7 @@ def run(
         "target": given["target"][rows].copy(),
         "phenotype": given["phenotype"][rows].copy(),
         "contact_min": np.zeros(rows.size, np.float32),
+        "stimulated_min": np.zeros(rows.size, np.float32),
         "event": np.zeros(rows.size, np.uint8),
     }  # fmt: skip
     targets = {
@@ -113,6 +114,7 @@ def test_a_step_makes_the_decisions_of_the_plain_model(seed: int, hits_to_kill: 
         assert cells["target"][rank] == one.target
         assert cells["event"][rank] == one.event
         assert cells["contact_min"][rank] == np.float32(one.contact)
+        assert cells["stimulated_min"][rank] == np.float32(one.stimulated)
         assert cells["phenotype"][rank] == (255 if one.event == 1 else one.kind)
     assert hits == sorted(expected_hits)
     assert hits

@@ -70,7 +70,7 @@ class Walker {
     cell_ = i;
     become(cells_.phenotype[i]);
     x_ = cells_.x_um[i], y_ = cells_.y_um[i], z_ = cells_.z_um[i];
-    now_ = contact_ = 0.0;
+    now_ = contact_ = stimulated_ = 0.0;
     n_killed_ = 0;
     n_further_ = 0;
     history_ = agent_history(cells_.id[i], options_.step);
@@ -86,6 +86,7 @@ class Walker {
     cells_.x_um[i] = x_, cells_.y_um[i] = y_, cells_.z_um[i] = z_;
     cells_.target[i] = target_;
     cells_.contact_min[i] = static_cast<float>(contact_);
+    cells_.stimulated_min[i] = static_cast<float>(stimulated_);
     cells_.event[i] = static_cast<std::uint8_t>(dies ? CellEvent::died : change(first.change));
     if (dies) cells_.phenotype[i] = gone;
   }
@@ -108,8 +109,8 @@ class Walker {
   void hold(double dwell, double hit) {
     const double release = now_ + dwell * kind_->dwell_min;
     const double until = std::min(release, end_);
-    const double per_min = static_cast<double>(susceptibility_[static_cast<std::size_t>(target_)]) *
-                           kind_->hit_factor / minutes_per_day;
+    const auto seen = static_cast<double>(susceptibility_[static_cast<std::size_t>(target_)]);
+    const double per_min = seen * kind_->hit_factor / minutes_per_day;
     double hit_at = per_min > 0.0 ? now_ + hit / per_min : end_;
     if (hit_at < until && (kind_->harmless || one_hit_)) {
       if (kind_->harmless) {
@@ -118,8 +119,7 @@ class Walker {
         record(hit_at);
         if (n_killed_ < killed_.size()) killed_[n_killed_++] = target_;
       }
-      contact_ += hit_at - now_;
-      now_ = hit_at;
+      pass(hit_at, seen);
       target_ = -1;
       return;
     }
@@ -127,9 +127,14 @@ class Walker {
       record(hit_at);
       hit_at += further_exponential() / per_min;
     }
-    contact_ += until - now_;
-    now_ = until;
+    pass(until, seen);
     if (release < end_) target_ = -1;
+  }
+
+  void pass(double until, double seen) {
+    contact_ += until - now_;
+    stimulated_ += seen * (until - now_);
+    now_ = until;
   }
 
   // Walks, then takes one of the targets in reach (Eq. 1, 2).
@@ -167,10 +172,10 @@ class Walker {
   }
   double further_exponential() { return exponential(further_word()); }
 
-  // Division or another phenotype, at rates per time in contact (Eq. 6).
+  // Division or another phenotype, at rates per time of stimulation (Eq. 6).
   CellEvent change(double number) {
     const double rate = kind_->division_per_min + kind_->change_per_min;
-    if (!(number < rate * contact_)) return CellEvent::none;
+    if (!(number < rate * stimulated_)) return CellEvent::none;
     if (word_to_unit(further_word()) * rate < kind_->division_per_min) return CellEvent::divides;
     cells_.phenotype[cell_] = static_cast<std::uint8_t>(kind_->next);
     return CellEvent::none;
@@ -189,7 +194,7 @@ class Walker {
   bool one_hit_ = true;
   std::size_t cell_ = 0;
   float x_ = 0.0F, y_ = 0.0F, z_ = 0.0F;
-  double now_ = 0.0, end_ = 0.0, contact_ = 0.0;
+  double now_ = 0.0, end_ = 0.0, contact_ = 0.0, stimulated_ = 0.0;
   std::int32_t target_ = -1;
   std::array<std::int32_t, 64> killed_{};  // by this cell in this step; others die at its end
   std::size_t n_killed_ = 0;
@@ -202,7 +207,8 @@ void check(const ImmuneCells& cells, const Targets& targets, const AgentBins& bi
   const std::size_t n = cells.size();
   for (const std::size_t size :
        {cells.x_um.size(), cells.y_um.size(), cells.z_um.size(), cells.target.size(),
-        cells.phenotype.size(), cells.contact_min.size(), cells.event.size()}) {
+        cells.phenotype.size(), cells.contact_min.size(), cells.stimulated_min.size(),
+        cells.event.size()}) {
     if (size != n) throw InputError("arrays of immune cells of unequal length");
   }
   if (targets.starts.size() != static_cast<std::size_t>(bins.size()) + 1) {
@@ -261,7 +267,7 @@ std::vector<Hit> step_immune_cells(ImmuneCells cells, const Targets& targets, co
             if (cells.phenotype[i] != gone) {
               walker.step(i, draws, i - first);
             } else {
-              cells.contact_min[i] = 0.0F;
+              cells.contact_min[i] = cells.stimulated_min[i] = 0.0F;
               cells.event[i] = static_cast<std::uint8_t>(CellEvent::none);
             }
           }

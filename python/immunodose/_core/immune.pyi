@@ -204,6 +204,7 @@ def step_immune_cells(
     target: _Rows,
     phenotype: _Bytes,
     contact_min: _Floats,
+    stimulated_min: _Floats,
     event: _Bytes,
     target_x_um: _Floats,
     target_y_um: _Floats,

@@ -21,8 +21,8 @@ struct Phenotype {
   double search_min = 1.0;       // mean time between two contacts where targets are in reach
   double hit_factor = 1.0;       // of the susceptibility of a target
   double death_per_min = 0.0;
-  double division_per_min = 0.0;  // per time in contact
-  double change_per_min = 0.0;    // per time in contact: to phenotype `next`
+  double division_per_min = 0.0;  // per time of stimulation
+  double change_per_min = 0.0;    // per time of stimulation: to phenotype `next`
   std::int32_t next = 0;
   std::int32_t attack = 0;  // which susceptibility of the targets
   bool harmless = false;    // its first hit makes it `next` and leaves the target (priming)
@@ -36,8 +36,9 @@ struct ImmuneCells {
   std::span<float> x_um, y_um, z_um;
   std::span<std::int32_t> target;  // row of the tumor cell that it holds, or -1
   std::span<std::uint8_t> phenotype;
-  std::span<float> contact_min;   // out: time in contact in this step
-  std::span<std::uint8_t> event;  // out: 0, or what happened at the end of the step
+  std::span<float> contact_min;     // out: time in contact in this step
+  std::span<float> stimulated_min;  // out: the same, times the susceptibility of the targets
+  std::span<std::uint8_t> event;    // out: 0, or what happened at the end of the step
   std::size_t size() const { return id.size(); }
 };
 enum class CellEvent : std::uint8_t { none = 0, died = 1, divides = 2 };
