@@ -166,6 +166,9 @@ class ImmuneRows:
         extra_death_per_d: float,
     ) -> StepResult:
         """Let all cells search, hold and hit their targets, divide, change and die."""
+        if not self.size:
+            none = np.zeros(0, dtype=np.int32)
+            return StepResult((none, none.astype(np.int64), none, none.astype(np.float32)), 0, 0)
         if step % _SORT_EVERY == 0:
             self.sort(tumor)
         table = np.array([kind.row(extra_death_per_d) for kind in self.phenotypes])

@@ -33,7 +33,7 @@ from immunodose.immune_mechanism import Mechanism
 from immunodose.immune_signals import SignalModel
 from immunodose.immune_spread import cell_positions_um
 from immunodose.immune_time import OutputTimes, TimeGrid, make_grid, output_times
-from immunodose.io import save
+from immunodose.io import file_path, save
 from immunodose.memory import require_memory
 from immunodose.response_inputs import ParameterLike, ParametersByType, cell_types
 from immunodose.rng import RngLike, generator, random_root
@@ -72,6 +72,7 @@ def simulate_agents(
     step_h: float = 1.0,
     snapshot_time_d: Sequence[float] = (),
     snapshot_folder: str | os.PathLike[str] | None = None,
+    snapshot_suffix: str = ".zarr",
     n_threads: int | None = None,
     progress: Progress | None = None,
     **overrides: float,
@@ -110,9 +111,9 @@ def simulate_agents(
         As in `kill_probability`.
     step_h
         Longest time step (h, > 0).
-    snapshot_time_d, snapshot_folder
-        Times at which all cells are written to a Zarr folder of their own in this folder, which
-        must exist; whole or absent.
+    snapshot_time_d, snapshot_folder, snapshot_suffix
+        Times at which all cells are written to files `snapshot_0000` and so on in this folder,
+        which must exist; `".zarr"` (needs the package zarr) or `".nc"`. Each is whole or absent.
     n_threads
         Threads (>= 1); None for all that this process may use. No bit depends on it.
     progress
@@ -167,7 +168,7 @@ def simulate_agents(
         exhaustion=exhaustion, recognition=recognition,
         proofreading=proofreading, pd1=pd1, checkpoint=checkpoint, treg=treg, nk=nk,
     )  # fmt: skip
-    plan = SnapshotPlan.of(snapshot_time_d, snapshot_folder)
+    plan = SnapshotPlan.of(snapshot_time_d, snapshot_folder, snapshot_suffix)
     run = AgentRun.prepare(
         ds, parameters, host_state(host), output_times(time_d), mechanism, options, rng, step_h,
         plan, resolve_threads(n_threads), overrides,
@@ -181,9 +182,12 @@ class SnapshotPlan:
 
     time_d: tuple[float, ...] = ()
     folder: Path | None = None
+    suffix: str = ".zarr"
 
     @classmethod
-    def of(cls, time_d: Sequence[float], folder: str | os.PathLike[str] | None) -> SnapshotPlan:
+    def of(
+        cls, time_d: Sequence[float], folder: str | os.PathLike[str] | None, suffix: str
+    ) -> SnapshotPlan:
         """Check the arguments; times without a folder, or the reverse, are an InputError."""
         times = output_times(list(time_d)).time_d if len(time_d) else np.zeros(0)
         if (times.size > 0) != (folder is not None):
@@ -193,12 +197,15 @@ class SnapshotPlan:
         place = None if folder is None else Path(folder)
         if place is not None and not place.is_dir():
             raise InputError(f"snapshot_folder {str(place)!r} is no folder. Make it first.")
-        return cls(tuple(times.tolist()), place)
+        plan = cls(tuple(times.tolist()), place, suffix)
+        if place is not None:
+            file_path(plan.path(plan.time_d[0]))
+        return plan
 
     def path(self, time_d: float) -> Path:
         """Return the name of the snapshot of a time."""
         assert self.folder is not None
-        return self.folder / f"snapshot_{self.time_d.index(time_d):04d}.zarr"
+        return self.folder / f"snapshot_{self.time_d.index(time_d):04d}{self.suffix}"
 
 
 @dataclass(slots=True)
@@ -290,9 +297,9 @@ class AgentRun:
             entry[cohort.first] = n * mean * step_d
         susceptible = self.signals.susceptibility(float(time_d[j]))
         moved = model.step(j, susceptible, entry, float(inputs.t_cell_loss_per_d[j]))
-        self.signals.advance(j, step_d, model)
         if moved is not None:
             self.signals.take(moved, model)
+        self.signals.advance(j, step_d, model)
 
     def _keep(self) -> None:
         self.counts.append(self.model.counts())

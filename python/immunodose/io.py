@@ -58,7 +58,7 @@ def save(ds: xr.Dataset, path: str | os.PathLike[str]) -> None:
     ...     load(f"{folder}/a.nc").attrs
     {'answer': 42}
     """
-    target = _target(path)
+    target = file_path(path)
     if not target.parent.is_dir():
         raise FileError(f"folder {str(target.parent)!r} does not exist. Make it first.")
     if target.suffix == ".nc" and target.is_dir():
@@ -110,13 +110,14 @@ def load(path: str | os.PathLike[str]) -> xr.Dataset:
     ...
     immunodose.errors.FileError: 'absent.nc' does not exist...
     """
-    target = _target(path)
+    target = file_path(path)
     if not target.exists():
         raise FileError(f"{str(target)!r} does not exist. Check the path.")
     return _read(target)
 
 
-def _target(path: str | os.PathLike[str]) -> Path:
+def file_path(path: str | os.PathLike[str]) -> Path:
+    """Return the path; InputError if its suffix is none that can be written here."""
     if not isinstance(path, (str, os.PathLike)):
         raise InputError(
             f"invalid path={path!r} (allowed: text or a Path that ends in {', '.join(SUFFIXES)})."

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The agent engine on signals and killing: inputs, hosts, outputs, snapshots."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import immunodose as imd
+from immunodose.errors import InputError, ResourceError
+from immunodose.immune_agents import simulate_agents
+
+MECHANISM = imd.Mechanism(triggers="damage", weighting="per_gy", spread="none", trex1_window=False)
+SETS = {"tumor": "b16k1", "killing": "ctl_nk", "agents": "t_and_nk_agents"}
+TIME_D = np.array([0.0, 1.0, 2.0])
+
+
+def cells(side: int = 7, survival: float = 0.7, **columns: Any) -> xr.Dataset:
+    found = imd.cells.lattice(
+        shape=(side, side, side), spacing_um=12.0, cell_radius_um=6.0, nucleus_radius_um=4.0
+    )
+    n = found.sizes["cell"]
+    found = found.assign(
+        absorbed_dose=(("cell", "emission"), np.full((n, 1), 2.0)),
+        emission=["alpha"],
+        survival_probability=("cell", np.full(n, survival)),
+        mhc1_baseline=("cell", np.full(n, 5e4)),
+    )
+    return found.assign({name: ("cell", np.asarray(values)) for name, values in columns.items()})
+
+
+def run(ds: xr.Dataset | None = None, **changes: Any) -> xr.Dataset:
+    options: dict[str, Any] = {
+        "host": "immunocompetent", "time_d": TIME_D, "parameters": SETS, "mechanism": MECHANISM,
+        "law": "contact", "entry": "rim", "growth": False, "ifn_gamma": False,
+        "exhaustion": False, "rng": 1, "step_h": 2.0, "effector_to_target_ratio": 0.05, **changes,
+    }  # fmt: skip
+    if options["effector_to_target_ratio"] is None:
+        del options["effector_to_target_ratio"]
+    return simulate_agents(cells() if ds is None else ds, **options)
+
+
+def fates(out: xr.Dataset) -> list[np.ndarray]:
+    return [out[name].values for name in ("death_cause", "death_time", "birth_time", "parent_cell")]
+
+
+def test_all_switches_on_balance_and_repeat_for_any_threads() -> None:
+    options: dict[str, Any] = {
+        "law": "multi_hit", "growth": True, "ifn_gamma": True, "exhaustion": True, "pd1": True,
+        "nk": "missing_self", "tumor_division_rate": 1.0, "time_d": np.arange(5.0),
+        "mechanism": imd.Mechanism(
+            triggers=("damage", "sting"), weighting="per_gy", spread="field", trex1_window=True
+        ),
+    }  # fmt: skip
+    out = run(**options)
+    born = out.birth_count.values
+    assert born[-1] > 0
+    total = out.tumor_cell_count.sel(state="alive") + out.death_count.sum("cause")
+    np.testing.assert_array_equal(total, 343 + born)
+    assert out.sizes["cell"] == 343 + born[-1]
+    assert float(out.ifn_gamma_mean[1]) > 0.0
+    assert out.phenotype.values.tolist() == [
+        "cd8_t_cell", "exhausted_cd8_t_cell", "nk_cell", "primed_nk_cell",
+    ]  # fmt: skip
+    dead = out.death_cause.values > 0
+    np.testing.assert_array_equal(np.isfinite(out.death_time), dead)
+    assert out.death_cause.attrs["flag_meanings"] == "alive radiation cd8_t_cell nk_cell"
+    daughters = out.parent_cell.values >= 0
+    assert daughters.sum() == born[-1]
+    imd.schema.validate(out)
+    for values, same in zip(fates(run(**options, n_threads=2)), fates(out), strict=True):
+        np.testing.assert_array_equal(values, same)
+
+
+def test_no_t_cells_is_radiation_only() -> None:
+    none = run(effector_to_target_ratio=0.0)
+    athymic = run(host="athymic", effector_to_target_ratio=None)
+    for out in (none, athymic):
+        assert out.cause.values.tolist() == ["radiation"]
+        assert "immune_cell_count" not in out
+    for values, same in zip(fates(none), fates(athymic), strict=True):
+        np.testing.assert_array_equal(values, same)
+
+
+def test_an_athymic_host_has_nk_cells_and_reads_no_cd8_parameter() -> None:
+    options: dict[str, Any] = {
+        "host": "athymic", "nk": "ligand", "effector_to_target_ratio": None,
+        "nk_to_target_ratio": 0.1, "nk_killing_rate_constant": 20.0, "nk_priming_rate": 50.0,
+    }  # fmt: skip
+    out = run(**options)
+    assert int(out.death_count.sel(cause="nk_cell")[-1]) > 0
+    assert float(out.immune_cell_count.sel(phenotype="primed_nk_cell")[-1]) > 0.0
+    changed = run(**options, cd8_dwell_time=3.0, cd8_speed=1.0, hits_to_kill=7.0)
+    for values, same in zip(fates(changed), fates(out), strict=True):
+        np.testing.assert_array_equal(values, same)
+
+
+def test_cells_without_mhc1_are_not_killed() -> None:
+    ds = cells(mhc1_assembly=np.arange(343) % 2.0)
+    out = run(ds, effector_to_target_ratio=0.3, entry="uniform")
+    by_t_cells = out.death_cause.values == 2
+    assert by_t_cells[1::2].any()
+    assert not by_t_cells[::2].any()
+
+
+def test_t_cells_of_the_dataset_are_the_first() -> None:
+    ds = cells()
+    kinds = np.full(343, "tumor", dtype=object)
+    kinds[::10] = "cd8_t_cell"
+    ds = ds.assign(cell_type=("cell", kinds.astype(str)))
+    out = run(ds, effector_to_target_ratio=None)
+    number = int(out.immune_cell_count[0, 0])
+    assert 15 < number <= 35  # an acute dose kills 30 % of the T cells too
+    assert out.sizes["cell"] == 308
+    with pytest.raises(InputError, match="effector_to_target_ratio has no effect"):
+        run(ds)
+
+
+def test_a_scalar_time_gives_no_dim_time() -> None:
+    out = run(time_d=1.0)
+    assert "time" not in out.dims
+    assert out.tumor_cell_count.dims == ("state",)
+
+
+def test_provenance() -> None:
+    out = run(cd8_search_time=20.0)
+    assert out.attrs["agent_parameters"] == "t_and_nk_agents"
+    assert json.loads(out.attrs["agent_parameters_overrides"]) == {"cd8_search_time": 20.0}
+    assumed = {item["key"] for item in json.loads(out.attrs["agent_parameters_assumed"])}
+    assert "contact_gap" in assumed
+    assert not {key for key in assumed if key.startswith("nk_")}
+    assert out.attrs["kill_law"] == "contact"
+    assert json.loads(out.attrs["mechanism"])["spread"] == "none"
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_snapshots_are_whole_files(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".zarr":
+        pytest.importorskip("zarr")
+    out = run(
+        snapshot_time_d=[0.0, 1.5], snapshot_folder=tmp_path, snapshot_suffix=suffix, growth=True
+    )
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == [f"snapshot_0000{suffix}", f"snapshot_0001{suffix}"]
+    first, later = (imd.load(tmp_path / name) for name in names)
+    assert first.sizes["cell"] == 343
+    assert later.attrs["snapshot_time_d"] == 1.5
+    alive = out.isel(cell=later.cell.values)
+    dead = alive.death_time.values <= 1.5
+    np.testing.assert_array_equal(later.tumor_cell_state.values > 0, dead)
+    held = later.immune_cell_target.values
+    assert set(held[held >= 0]) <= set(later.cell.values)
+    assert set(later.immune_cell_phenotype.values) == {"cd8_t_cell"}
+    imd.schema.validate(later)
+
+
+def test_progress_counts_the_steps() -> None:
+    calls: list[tuple[int, int, str]] = []
+    run(progress=lambda done, total, text: calls.append((done, total, text)))
+    assert calls[-1] == (24, 24, "agents")
+    assert [done for done, _, _ in calls] == list(range(1, 25))
+
+
+def test_memory_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("immunodose.memory.available_memory_MB", lambda: 0.001)
+    with pytest.raises(ResourceError, match="the agent model needs about"):
+        run()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"law": "mass_action"}, "unknown law 'mass_action'.*out of space"),
+        ({"entry": "rims"}, r"unknown entry 'rims'.*Did you mean 'rim'"),
+        ({"growth": 1}, "invalid growth=1"),
+        ({"step_h": 0.0}, "invalid step_h=0.0"),
+        ({"step_h": np.nan}, "invalid step_h=nan"),
+        ({"parameters": {"tumor": "b16k1", "killing": "ctl_nk"}}, "no set of kind agents"),
+        ({"snapshot_time_d": [1.0]}, "belong together"),
+        ({"snapshot_time_d": [1.0], "snapshot_folder": "absent"}, "is no folder"),
+        ({"snapshot_time_d": [9.0], "snapshot_folder": "."}, "needs the package zarr|after"),
+        ({"nk_speedd": 1.0}, "nk_speedd"),
+        ({"nk_speed": -1.0}, "nk_speed"),
+        ({"entry": "vessels"}, "vessel_point"),
+        ({"effector_to_target_ratio": None, "host": "athymic", "nk": "ligands"}, "unknown nk"),
+    ],
+)
+def test_bad_input(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        run(**changes)
+
+
+def test_a_population_without_survival_is_refused() -> None:
+    with pytest.raises(InputError, match=r"Call immunodose.survival"):
+        run(cells().drop_vars("survival_probability"))
