@@ -26,7 +26,6 @@ Array32: TypeAlias = npt.NDArray[np.float32]
 
 _HOURS_PER_DAY = 24.0
 _VOXEL_PER_CELL_WIDTH = 2.0
-_GROWTH_MARGIN = 0.25  # of the width of the tumor, when the grid must grow
 
 
 @dataclass(slots=True)
@@ -35,7 +34,6 @@ class GammaField:
 
     field: SignalField
     release_per_d: float
-    tissue_um3: float
     edge_um: float
     voxel: IntArray
     level: Array32
@@ -55,7 +53,7 @@ class GammaField:
         )  # fmt: skip
         rate = sets.value("ifn_gamma_secretion_rate") * _HOURS_PER_DAY
         level = np.zeros(len(places), dtype=np.float32)
-        return cls(field, rate, volume, model.tissue.edge_um, field.locate(places), level)
+        return cls(field, rate, model.tissue.edge_um, field.locate(places), level)
 
     def advance(self, step_d: float, model: AgentModel, release: Array32) -> None:
         """Let T cells release, and the field spread and decay."""
@@ -67,26 +65,9 @@ class GammaField:
     def take(self, model: AgentModel) -> None:
         """Follow the tumor cells to their new rows; a tumor that has grown gets a larger grid."""
         places = model.tumor.positions()
-        low = places.min(axis=0) - self.edge_um
-        high = places.max(axis=0) + self.edge_um
-        upper = self.field.origin_um + self.field.voxel_um * np.array(self.field.shape)
-        if (low < self.field.origin_um).any() or (high > upper).any():
-            self._grow(places)
+        edge = np.float32(self.edge_um)  # T cells may be as far from the outermost cells
+        self.field.cover(np.stack([places.min(axis=0) - edge, places.max(axis=0) + edge]))
         self.voxel = self.field.locate(places)
-
-    def _grow(self, places: Array32) -> None:
-        old = self.field
-        width = float((places.max(axis=0) - places.min(axis=0)).max())
-        grown = SignalField(
-            np.concatenate([places, [old.origin_um + old.voxel_um]]), self.tissue_um3,
-            old.voxel_um, old.diffusion_um2_per_d, old.decay_per_d,
-            margin_um=self.edge_um + _GROWTH_MARGIN * width, n_threads=None,
-        )  # fmt: skip
-        held = np.argwhere(old.amount > 0.0)
-        if held.size:
-            centers = old.origin_um + old.voxel_um * (held + 0.5)
-            grown.deposit(centers, old.amount[tuple(held.T)])
-        self.field = grown
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from immunodose.threads import resolve_threads
 from immunodose.typing import FloatArray, IntArray
 
 _MOST_VOXELS = 2**28
+_SPARE = 0.125  # of the width, on a side that grows
 
 
 class SignalField:
@@ -119,6 +120,27 @@ class SignalField:
                 "margin_um."
             )
         return np.asarray(np.ravel_multi_index(index.T, self.shape), dtype=np.int64)
+
+    def cover(self, points_um: npt.ArrayLike) -> None:
+        """Add empty voxels on the sides where points lie outside, and some more for the next."""
+        points = _points(points_um)
+        upper = self.origin_um + self.voxel_um * np.array(self.shape)
+        below = np.ceil((self.origin_um - points.min(axis=0)) / self.voxel_um)
+        above = np.ceil((points.max(axis=0) - upper) / self.voxel_um)
+        spare = np.ceil(_SPARE * np.array(self.shape))
+        added = [np.where(n > 0.0, n + spare, 0.0).astype(np.int64) for n in (below, above)]
+        if not (added[0].any() or added[1].any()):
+            return
+        shape = np.array(self.shape) + added[0] + added[1]
+        if float(shape.astype(np.float64).prod()) > _MOST_VOXELS:
+            raise InputError(
+                f"the cells have spread over {shape} voxels (allowed: {_MOST_VOXELS} in all). Give "
+                "a larger voxel_um."
+            )
+        self.amount = np.pad(self.amount, np.stack(added, axis=1).tolist())
+        self.origin_um = self.origin_um - self.voxel_um * added[0]
+        self.shape = tuple(int(n) for n in shape)  # type: ignore[assignment]
+        self._modes, self._last = None, None
 
     def deposit(self, points_um: npt.ArrayLike, amount: npt.ArrayLike) -> None:
         """Add an amount (a number, or one per point) to the voxel of each point."""

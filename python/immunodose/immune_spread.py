@@ -92,8 +92,10 @@ class Spreading:
                 f"positions_um holds {len(self.positions_um)} points (needed: {rows.size}, one "
                 "per row)."
             )
-        grid = next((s.grid for s in self.signals.values() if s.grid is not None), None)
-        self.voxel = None if grid is None else grid.locate(self.positions_um)
+        grids = [s.grid for s in self.signals.values() if s.grid is not None]
+        for grid in grids:
+            grid.cover(self.positions_um)
+        self.voxel = grids[0].locate(self.positions_um) if grids else None
 
 
 def _relaxed(signal: Signal, gain_per_d: float, duration_d: float) -> float:

@@ -15,6 +15,7 @@ from immunodose.immune_agent_cells import Phenotype
 from immunodose.immune_agent_model import AgentModel
 from immunodose.immune_agent_tissue import Tissue, entry_points
 from immunodose.immune_agent_tumor import ALIVE
+from immunodose.immune_field import SignalField
 
 TIME_D = np.arange(97) / 24.0
 
@@ -242,6 +243,19 @@ def test_a_hole_in_the_tissue_is_no_rim() -> None:
     rim = tissue.rim(hollow)
     assert (np.abs(hollow[rim] - 45.0).max(axis=1) > 40.0).all()
     assert rim.any()
+
+
+def test_a_field_that_grows_keeps_its_amount() -> None:
+    field = SignalField(lattice((3, 3, 3), 10.0), 1e3, 10.0, 1e3, 0.0)
+    field.deposit(np.array([[10.0, 10.0, 10.0]]), 7.0)
+    field.advance(0.01)
+    before = field.sample(lattice((3, 3, 3), 10.0))
+    field.cover(np.array([[-31.0, 10.0, 10.0], [10.0, 10.0, 58.0]]))
+    assert field.total() == pytest.approx(7.0, rel=1e-12)
+    np.testing.assert_array_equal(field.sample(lattice((3, 3, 3), 10.0)), before)
+    field.locate(np.array([[-31.0, 10.0, 10.0], [10.0, 10.0, 58.0]]))
+    field.advance(0.1)
+    assert field.total() == pytest.approx(7.0, rel=1e-12)
 
 
 def test_the_tissue_grows_with_the_cells() -> None:
