@@ -40,6 +40,19 @@ AgentLaw: TypeAlias = Literal["contact", "multi_hit"]
 LAWS: tuple[AgentLaw, ...] = ("contact", "multi_hit")
 NK_CELL = "nk_cell"
 
+_ALWAYS = (
+    "cd8_speed", "cd8_persistence_time", "cd8_dwell_time", "cd8_search_time", "cd8_division_rate",
+    "immune_cell_radius", "contact_gap", "dead_cell_clearance_rate", "killed_cell_clearance_rate",
+)  # fmt: skip
+_EXHAUSTION_KEYS = (
+    "exhausted_cd8_speed", "exhausted_cd8_dwell_time", "exhausted_cd8_loss_rate",
+    "exhaustion_rate", "exhausted_output_share",
+)  # fmt: skip
+_NK_KEYS = (
+    "nk_speed", "nk_persistence_time", "nk_dwell_time", "nk_search_time", "nk_loss_rate",
+)  # fmt: skip
+_GROWTH_KEYS = ("tumor_division_rate", "tumor_division_overlap")
+
 _SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
 
 
@@ -79,6 +92,14 @@ class AgentOptions:
     ifn_gamma: bool
     exhaustion: bool
     kill: KillOptions
+
+    def read_keys(self) -> frozenset[str]:
+        """Return the keys of the sets of kind agents and killing that the switches read."""
+        keys = {*_ALWAYS, *self.kill.ctl_keys(), *self.kill.nk_keys()}
+        keys.update(_EXHAUSTION_KEYS if self.exhaustion else ())
+        keys.update(_NK_KEYS if self.kill.nk is not None else ())
+        keys.update(_GROWTH_KEYS if self.growth else ())
+        return frozenset(keys)
 
     def attrs(self) -> dict[str, Any]:
         """Return the switches as attributes."""
@@ -121,7 +142,10 @@ def agent_options(
 
 
 def agent_sets(
-    host: HostState, parameters: ParametersByType, overrides: Mapping[str, float]
+    host: HostState,
+    parameters: ParametersByType,
+    options: AgentOptions,
+    overrides: Mapping[str, float],
 ) -> tuple[AgentSets, dict[str, float]]:
     """Return the sets with their overrides, and the overrides of line and signaling set."""
     given: object = None
@@ -134,6 +158,13 @@ def agent_sets(
         )
     agents = resolve(given, kind="agents")  # type: ignore[arg-type]
     killing = killing_set(parameters)
+    optional = {*agents.entries, *(() if killing is None else killing.entries)}
+    for key, value in overrides.items():
+        if key in optional and key not in options.read_keys():
+            raise InputError(
+                f"override {key}={value} has no effect with {options.attrs()}. Leave it out, or "
+                "choose the switch that reads it."
+            )
     rest = dict(overrides)
 
     def routed(item: ParameterSet) -> ParameterSet:

@@ -252,13 +252,14 @@ class AgentRun:
         require_memory(
             _BYTES_PER_CELL * n_cells * 1e-6, what="the agent model", remedy="Take fewer cells."
         )
-        sets, rest = agent_sets(host, parameters, overrides)
+        sets, rest = agent_sets(host, parameters, options, overrides)
         signals = SignalModel.prepare(
             ds, parameters=parameters, mechanism=mechanism, rng=root, n_threads=n_threads,
             overrides=rest, with_ifn_gamma=options.ifn_gamma,
         )  # fmt: skip
         breaks = np.concatenate([signals.breaks_d(), host.breaks_d(), plan.time_d])
         grid = make_grid(outputs, step_h / _HOURS_PER_DAY, breaks)
+        signals.sets.require_effect(rest, "immune_response")
         inputs = agent_inputs(ds, sets, options, host, overrides, grid.time_d, n_threads)
         signals.start(grid.time_d)
         model, order = _agents(ds, inputs, root, n_threads)

@@ -95,7 +95,7 @@ def test_an_athymic_host_has_nk_cells_and_reads_no_cd8_parameter() -> None:
     out = run(**options)
     assert int(out.death_count.sel(cause="nk_cell")[-1]) > 0
     assert float(out.immune_cell_count.sel(phenotype="primed_nk_cell")[-1]) > 0.0
-    changed = run(**options, cd8_dwell_time=3.0, cd8_speed=1.0, hits_to_kill=7.0)
+    changed = run(**options, cd8_dwell_time=3.0, cd8_speed=1.0, killing_rate_constant=9.0)
     for values, same in zip(fates(changed), fates(out), strict=True):
         np.testing.assert_array_equal(values, same)
 
@@ -184,8 +184,11 @@ def test_memory_is_refused_before_the_run(monkeypatch: pytest.MonkeyPatch) -> No
         ({"snapshot_time_d": [1.0]}, "belong together"),
         ({"snapshot_time_d": [1.0], "snapshot_folder": "absent"}, "is no folder"),
         ({"snapshot_time_d": [9.0], "snapshot_folder": "."}, "needs the package zarr|after"),
-        ({"nk_speedd": 1.0}, "nk_speedd"),
-        ({"nk_speed": -1.0}, "nk_speed"),
+        ({"cd8_speedd": 1.0}, "cd8_speedd"),
+        ({"cd8_speed": -1.0}, "invalid cd8_speed=-1"),
+        ({"nk_speed": 1.0}, r"nk_speed=1.0 has no effect"),
+        ({"tumor_division_rate": 1.0}, r"tumor_division_rate=1.0 has no effect"),
+        ({"ifn_gamma_half": 1.0}, r"ifn_gamma_half=1.0 has no effect"),
         ({"entry": "vessels"}, "vessel_point"),
         ({"effector_to_target_ratio": None, "host": "athymic", "nk": "ligands"}, "unknown nk"),
     ],
