@@ -94,10 +94,14 @@ TEST_CASE("cells in reach are those of a search through all") {
       CHECK(std::vector<std::int32_t>(found.begin(), found.end()) == expected);
       const auto word = static_cast<std::uint32_t>(stream.next_word());
       const std::size_t place = (static_cast<std::uint64_t>(word) * expected.size()) >> 32;
-      CHECK(search.choose(px, py, pz, word, {}) == (expected.empty() ? -1 : expected[place]));
+      SearchRanges ranges;
+      search.locate(px, py, pz, ranges);
+      search.read(ranges);
+      CHECK(search.choose(px, py, pz, word, ranges, {}) ==
+            (expected.empty() ? -1 : expected[place]));
       if (expected.size() < 2) continue;
       const std::vector<std::int32_t> left_out{expected[0]};
-      CHECK(search.choose(px, py, pz, 0, left_out) == expected[1]);
+      CHECK(search.choose(px, py, pz, 0, ranges, left_out) == expected[1]);
     }
   }
 }

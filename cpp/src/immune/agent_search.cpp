@@ -76,7 +76,9 @@ IMMUNODOSE_AVX2_TARGET inline unsigned near_avx2(const Points& at, std::size_t r
 
 // Sixteen rows at a time without a branch: most ranges have about ten.
 IMMUNODOSE_AVX2_TARGET std::int32_t TargetSearch::choose_avx2(float x_um, float y_um, float z_um,
-                                                              std::uint32_t word) {
+                                                              std::uint32_t word,
+                                                              const SearchRanges& ranges) {
+  if (ranges.size > ranges.of.size()) return too_many;
   constexpr std::size_t lanes = 16;
   const __m256 x = _mm256_set1_ps(x_um);
   const __m256 y = _mm256_set1_ps(y_um);
@@ -84,11 +86,9 @@ IMMUNODOSE_AVX2_TARGET std::int32_t TargetSearch::choose_avx2(float x_um, float 
   const __m256 limit = _mm256_set1_ps(square_um2_);
   std::size_t n_groups = 0;
   unsigned n_found = 0;
-  const std::size_t n_ranges = bins_.ranges(starts_, x_um, y_um, z_um, reach_um_, ranges_);
-  if (n_ranges > ranges_.size()) return too_many;
-  for (std::size_t range = 0; range < n_ranges; ++range) {
-    const auto end = static_cast<std::size_t>(ranges_[range].end);
-    for (auto row = static_cast<std::size_t>(ranges_[range].begin); row < end; row += lanes) {
+  for (std::size_t range = 0; range < ranges.size; ++range) {
+    const auto end = static_cast<std::size_t>(ranges.of[range].end);
+    for (auto row = static_cast<std::size_t>(ranges.of[range].begin); row < end; row += lanes) {
       if (row + lanes > at_.size() || n_groups == groups_.size()) return too_many;
       unsigned near =
           near_avx2(at_, row, x, y, z, limit) | (near_avx2(at_, row + 8, x, y, z, limit) << 8);
@@ -115,10 +115,11 @@ IMMUNODOSE_AVX2_TARGET std::int32_t TargetSearch::choose_avx2(float x_um, float 
 #endif
 
 std::int32_t TargetSearch::choose(float x_um, float y_um, float z_um, std::uint32_t word,
+                                  const SearchRanges& ranges,
                                   std::span<const std::int32_t> left_out) {
 #if IMMUNODOSE_HAS_AVX2_TARGET
   if (cpu_has_avx2 && left_out.empty()) {
-    const std::int32_t row = choose_avx2(x_um, y_um, z_um, word);
+    const std::int32_t row = choose_avx2(x_um, y_um, z_um, word, ranges);
     if (row != too_many) return row;
   }
 #endif

@@ -46,16 +46,17 @@ class AgentBins {
                   along(2, static_cast<double>(z_um)));
   }
 
-  // Calls visitor(begin, end) for ascending ranges of rows that hold all points within `reach_um`
-  // of a place; `starts` is that of `sorted`.
   struct Range {
     std::int32_t begin, end;
   };
-  // The same ranges, the empty ones too; returns their number, n + 1 if they are more than n.
+  // Between which bins of `starts` rows of bins lie that hold all points within `reach_um` of a
+  // place; their number, above n where they are more than n.
   template <std::size_t n>
-  std::size_t ranges(std::span<const std::int32_t> starts, float x_um, float y_um, float z_um,
-                     double reach_um, std::array<Range, n>& ranges) const;
+  std::size_t rows(float x_um, float y_um, float z_um, double reach_um,
+                   std::array<Range, n>& rows) const;
 
+  // Calls visitor(begin, end) for ascending ranges of rows that hold all points within `reach_um`
+  // of a place; `starts` is that of `sorted`.
   template <class Visitor>
   void visit(std::span<const std::int32_t> starts, double x_um, double y_um, double z_um,
              double reach_um, Visitor&& visitor) const {
@@ -92,21 +93,21 @@ class AgentBins {
 };
 
 template <std::size_t n>
-std::size_t AgentBins::ranges(std::span<const std::int32_t> starts, float x_um, float y_um,
-                              float z_um, double reach_um, std::array<Range, n>& ranges) const {
+std::size_t AgentBins::rows(float x_um, float y_um, float z_um, double reach_um,
+                            std::array<Range, n>& rows) const {
   const double reach = reach_um * slack;
   const auto x = static_cast<double>(x_um), y = static_cast<double>(y_um),
              z = static_cast<double>(z_um);
-  const auto first = static_cast<std::size_t>(along(0, x - reach));
-  const auto after = static_cast<std::size_t>(along(0, x + reach)) + 1;
+  const std::int64_t first = along(0, x - reach), after = along(0, x + reach) + 1;
   const std::int64_t y_low = along(1, y - reach), y_high = along(1, y + reach);
   const std::int64_t z_low = along(2, z - reach), z_high = along(2, z + reach);
   if ((y_high - y_low + 1) * (z_high - z_low + 1) > static_cast<std::int64_t>(n)) return n + 1;
   std::size_t count = 0;
   for (std::int64_t iz = z_low; iz <= z_high; ++iz) {
     for (std::int64_t iy = y_low; iy <= y_high; ++iy) {
-      const auto row = static_cast<std::size_t>(number(0, iy, iz));
-      ranges[count++] = {starts[row + first], starts[row + after]};
+      const std::int64_t row = number(0, iy, iz);
+      rows[count++] = {static_cast<std::int32_t>(row + first),
+                       static_cast<std::int32_t>(row + after)};
     }
   }
   return count;

@@ -73,7 +73,7 @@ struct Hit {
   float time_min;       // since the start of the step
 };
 
-// Hits of the step, in the order of the immune cells and then of time.
+// Hits of the step, in no order that means anything.
 std::vector<Hit> step_immune_cells(ImmuneCells cells, const Targets& targets, const AgentBins& bins,
                                    const Tissue& tissue, std::span<const Phenotype> phenotypes,
                                    const StepOptions& options, const StopPoll& stop = {});

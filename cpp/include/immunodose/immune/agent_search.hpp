@@ -5,9 +5,16 @@
 #include <span>
 #include <vector>
 
+#include "immunodose/core/simd.hpp"
 #include "immunodose/immune/agent_bins.hpp"
 
 namespace immunodose {
+
+// Where a search looks: bins at first, then rows of cells.
+struct SearchRanges {
+  std::size_t size = 0;  // above of.size(): too many, not listed
+  std::array<AgentBins::Range, 9> of{};
+};
 
 class TargetSearch {
  public:
@@ -23,14 +30,36 @@ class TargetSearch {
   std::span<const std::int32_t> in_reach(float x_um, float y_um, float z_um,
                                          std::span<const std::int32_t> left_out);
 
-  // One of them, each as likely as the others, by a random word; -1 where there is none.
+  // One of them, each as likely as the others, by a random word; -1 where there is none. In three
+  // parts: `locate` and `read` ask for the memory that the next part needs.
+  void locate(float x_um, float y_um, float z_um, SearchRanges& ranges) const {
+    ranges.size = bins_.rows(x_um, y_um, z_um, reach_um_, ranges.of);
+    if (ranges.size > ranges.of.size()) return;
+    for (std::size_t k = 0; k < ranges.size; ++k) {
+      prefetch(&starts_[static_cast<std::size_t>(ranges.of[k].begin)], 4);
+      prefetch(&starts_[static_cast<std::size_t>(ranges.of[k].end)], 4);
+    }
+  }
+  void read(SearchRanges& ranges) const {
+    if (ranges.size > ranges.of.size()) return;
+    for (std::size_t k = 0; k < ranges.size; ++k) {
+      AgentBins::Range& range = ranges.of[k];
+      range = {starts_[static_cast<std::size_t>(range.begin)],
+               starts_[static_cast<std::size_t>(range.end)]};
+      if (range.begin == range.end) continue;
+      const auto row = static_cast<std::size_t>(range.begin);
+      const std::size_t n_bytes = 4 * static_cast<std::size_t>(range.end - range.begin);
+      for (const auto& axis : {at_.x, at_.y, at_.z}) prefetch(&axis[row], n_bytes);
+    }
+  }
   std::int32_t choose(float x_um, float y_um, float z_um, std::uint32_t word,
-                      std::span<const std::int32_t> left_out);
+                      const SearchRanges& ranges, std::span<const std::int32_t> left_out);
 
  private:
   std::int32_t choose_of_list(float x_um, float y_um, float z_um, std::uint32_t word,
                               std::span<const std::int32_t> left_out);
-  std::int32_t choose_avx2(float x_um, float y_um, float z_um, std::uint32_t word);
+  std::int32_t choose_avx2(float x_um, float y_um, float z_um, std::uint32_t word,
+                           const SearchRanges& ranges);
 
   Points at_;
   std::span<const std::int32_t> starts_;
@@ -43,7 +72,6 @@ class TargetSearch {
     unsigned near;  // bits of the rows in reach
   };
   std::array<Group, 32> groups_{};
-  std::array<AgentBins::Range, 16> ranges_{};
   std::vector<std::int32_t> found_ = std::vector<std::int32_t>(64);
 };
 
