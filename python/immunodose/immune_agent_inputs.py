@@ -17,7 +17,7 @@ from immunodose.immune_agent_cells import ATTACKS, Phenotype
 from immunodose.immune_agent_tissue import ENTRIES, Entry
 from immunodose.immune_agent_tumor import RadiationCourse, TumorRates
 from immunodose.immune_causes import killing_set
-from immunodose.immune_effectors import effector_model, effector_source
+from immunodose.immune_effectors import EffectorModel, effector_model, effector_source
 from immunodose.immune_host import HostState, set_attributes
 from immunodose.immune_kill import T_CELL, effector_baseline
 from immunodose.immune_killers import KillOptions, KillParameters
@@ -228,13 +228,7 @@ def agent_inputs(
     is_tumor, is_t_cell = types == TUMOR, types == T_CELL
     if not is_tumor.any():
         raise InputError(f"no cell is of type {TUMOR!r} (types: {sorted(set(types.tolist()))}).")
-    survival = require(ds, "survival_probability", "survival(ds, parameters=...)")
-    if survival.dims != ("cell",):
-        raise InputError(f"survival_probability has dims {survival.dims} (allowed: cell).")
-    probability = check_values(
-        "survival_probability", np.asarray(survival.values, dtype=np.float64), high=1.0
-    )
-    log_survival = np.log(np.maximum(probability, _SMALLEST))
+    log_survival = _log_survival(ds)
     history = dose_history(ds)
     delivered = history.delivered(time_d)
 
@@ -246,45 +240,61 @@ def agent_inputs(
 
     t_survival = mean_survival(is_t_cell) if is_t_cell.any() else np.ones(time_d.size)
     log_alive = np.log(np.maximum(t_survival, np.finfo(np.float64).tiny))
-    supply = host.supply_at(time_d)
-    cohorts: list[Cohort] = []
-    phenotypes: list[Phenotype] = []
-    attacks: list[str] = []
     model = effector_model(
         sets.kill.host, effector_baseline(sets.kill.host, is_tumor, is_t_cell, overrides)
     )
-    if model.present:
-        source = effector_source(model, time_d, mean_survival(is_tumor)) * supply
-        names = (T_CELL, "exhausted_cd8_t_cell") if options.exhaustion else (T_CELL,)
-        cohorts.append(Cohort(names, 0, model.baseline * supply[0], source))
-        phenotypes += _cd8(sets, options, model.loss_rate_per_d)
-        attacks.append(ATTACKS[0])
-    if options.kill.nk is not None:
-        ratio = sets.value("nk_to_target_ratio")
-        cohorts.append(
-            Cohort(
-                (NK_CELL, "primed_nk_cell"), len(phenotypes), ratio * supply[0],
-                sets.value("nk_loss_rate") * ratio * supply,
-            )
-        )  # fmt: skip
-        phenotypes += _nk(sets, len(phenotypes), len(attacks))
-        attacks.append(ATTACKS[1])
-    radius = np.asarray(ds["cell_radius"].values, dtype=np.float64)
+    source = effector_source(model, time_d, mean_survival(is_tumor)) if model.present else None
+    cohorts, phenotypes, attacks = _killers(sets, options, model, source, host.supply_at(time_d))
+    radius = require(ds, "cell_radius", "cells.from_arrays(...)").values
     largest = float(np.broadcast_to(radius, is_tumor.shape)[is_tumor].max())
-    reach = largest + sets.value("immune_cell_radius") + sets.value("contact_gap")
     return AgentInputs(
         options,
         sets,
         is_tumor,
         RadiationCourse(log_survival[is_tumor], history.share[is_tumor], delivered, time_d),
-        _rates(sets, options, tuple(attacks)),
-        tuple(phenotypes),
-        tuple(cohorts),
-        tuple(attacks),
+        _rates(sets, options, attacks),
+        phenotypes,
+        cohorts,
+        attacks,
         -np.diff(log_alive) / np.diff(time_d),
         float(t_survival[0]),
-        reach,
+        largest + sets.value("immune_cell_radius") + sets.value("contact_gap"),
     )
+
+
+def _log_survival(ds: xr.Dataset) -> FloatArray:
+    survival = require(ds, "survival_probability", "survival(ds, parameters=...)")
+    if survival.dims != ("cell",):
+        raise InputError(f"survival_probability has dims {survival.dims} (allowed: cell).")
+    probability = np.asarray(survival.values, dtype=np.float64)
+    check_values("survival_probability", probability, high=1.0)
+    return np.log(np.maximum(probability, _SMALLEST))
+
+
+def _killers(
+    sets: AgentSets,
+    options: AgentOptions,
+    model: EffectorModel,
+    source: FloatArray | None,
+    supply: FloatArray,
+) -> tuple[tuple[Cohort, ...], tuple[Phenotype, ...], tuple[str, ...]]:
+    """Return T and NK cells, their phenotypes, and the kinds of attack."""
+    cohorts: list[Cohort] = []
+    phenotypes: list[Phenotype] = []
+    attacks: list[str] = []
+    if source is not None:
+        names = (T_CELL, "exhausted_cd8_t_cell") if options.exhaustion else (T_CELL,)
+        cohorts.append(Cohort(names, 0, model.baseline * supply[0], source * supply))
+        phenotypes += _cd8(sets, options, model.loss_rate_per_d)
+        attacks.append(ATTACKS[0])
+    if options.kill.nk is not None:
+        ratio = sets.value("nk_to_target_ratio")
+        entry = sets.value("nk_loss_rate") * ratio * supply
+        first = len(phenotypes)
+        cohorts.append(Cohort((NK_CELL, "primed_nk_cell"), first, ratio * supply[0], entry))
+        phenotypes += _nk(sets, first, len(attacks))
+        attacks.append(ATTACKS[1])
+    return tuple(cohorts), tuple(phenotypes), tuple(attacks)
 
 
 def _rates(sets: AgentSets, options: AgentOptions, attacks: tuple[str, ...]) -> TumorRates:
