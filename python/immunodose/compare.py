@@ -156,6 +156,7 @@ def compare_mechanisms(
     z = z_sum(significance, power)
     resolve_threads(n_threads)
     named = _named(hypotheses)
+    _require_membranes(scenario, named)
     root = random_root(scenario.rng)
     scenario = replace(scenario, rng=root)
     of_culture = isinstance(scenario, CultureScenario)
@@ -194,6 +195,19 @@ def _named(hypotheses: Hypotheses) -> dict[str, Mechanism]:
     if len(named) < 2:
         raise InputError(f"{len(named)} hypotheses are nothing to compare. Give at least two.")
     return named
+
+
+def _require_membranes(
+    scenario: Scenario | CultureScenario, named: Mapping[str, Mechanism]
+) -> None:
+    """Raise InputError where a hypothesis needs membrane doses that the physics does not give."""
+    of_nuclide = isinstance(scenario, Scenario) or any(arm.label for arm in scenario.arms)
+    needing = [name for name, item in named.items() if item.has("membrane")]
+    if of_nuclide and needing and scenario.physics == "mird":
+        raise InputError(
+            f'hypothesis {needing[0]!r} needs membrane doses, which physics="mird" does not give. '
+            'Set physics = "kernel", or give hypotheses without the trigger "membrane".'
+        )
 
 
 Evaluate = Callable[[Mechanism], Outcomes]

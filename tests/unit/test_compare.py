@@ -109,6 +109,18 @@ def test_low_beta_dose_tells_per_track_from_per_gray(tracks: xr.Dataset) -> None
     assert float(pair["mhc1_surface_difference"]) < 0.0
 
 
+def test_low_alpha_dose_tells_them_apart_too() -> None:
+    """Half of the nuclei unhit at 0.13 Gy: per track those stay silent, per Gy the mean counts."""
+    few = replace(ALPHA, decays_per_cell=0.5)
+    low = study(CultureArm(name="alpha", cell_line="b16k1", label=(few,)))
+    pair = {"per Gy": mechanism(), "per track": mechanism(weighting="per_track")}
+    found = imd.compare_mechanisms(low, pair)
+    start = found["mhc1_surface_mean"].isel(time=0, arm=0)
+    fold = (found["mhc1_surface_mean"].isel(time=-1, arm=0) / start).values
+    assert fold[0] > 1.15 * fold[1] > 1.15
+    assert 0.15 < float(found["separation"].max()) < 1.0
+
+
 def test_the_separation_is_that_of_its_place(tracks: xr.Dataset) -> None:
     pair = tracks.sel(outcome="mhc1_surface", hypothesis="per Gy", other="per track")
     place = {"arm": str(pair["separation_arm"].values), "time": float(pair["separation_time"])}
@@ -230,7 +242,14 @@ def test_hypotheses_that_cannot_be_compared(hypotheses: Any, message: str) -> No
 def test_a_culture_without_mhc1() -> None:
     blind = study(measured=("absorbed_dose",), times_d=(), mechanism=None)
     with pytest.raises(InputError, match='does not measure "mhc1_surface"'):
-        imd.compare_mechanisms(blind)
+        imd.compare_mechanisms(blind, [mechanism(), mechanism(triggers="sting")])
+
+
+def test_membranes_need_a_thickness() -> None:
+    with pytest.raises(InputError, match='needs membrane doses, which physics="mird"'):
+        imd.compare_mechanisms(study())
+    with pytest.raises(InputError, match="give hypotheses without the trigger"):
+        imd.compare_mechanisms(builtin_scenario("ac225_ta99_b16"))
 
 
 @pytest.mark.parametrize("name", ["significance", "power"])
