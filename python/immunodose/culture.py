@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Mapping
 from dataclasses import replace
@@ -203,10 +204,16 @@ def decays_per_cell(agent: Labeling) -> float:
     if agent.decays_per_cell is not None:
         return agent.decays_per_cell
     assert agent.electron_energy_MeV_per_cell is not None  # checked by Labeling
-    lines = emissions(agent.nuclide)
-    chosen = np.isin(lines["emission"].values, _ELECTRONS)
-    per_decay = (lines["energy"] * lines["yield_per_decay"]).values[chosen].sum()
+    per_decay = _electron_energy_keV(agent.nuclide)
     return float(agent.electron_energy_MeV_per_cell * _KEV_PER_MEV / per_decay)
+
+
+@functools.lru_cache(maxsize=64)
+def _electron_energy_keV(nuclide: str) -> float:
+    """Return the energy of the electrons of one decay, progeny included."""
+    lines = emissions(nuclide)
+    chosen = np.isin(lines["emission"].values, _ELECTRONS)
+    return float((lines["energy"] * lines["yield_per_decay"]).values[chosen].sum())
 
 
 def _irradiated(beam: Beam, n_cells: int, rng: int) -> FloatArray:

@@ -84,7 +84,7 @@ def test_a_second_agent_without_activity_evens_out_nothing(single: xr.Dataset) -
     assert not found["d"].holds
 
 
-@pytest.mark.parametrize("root", [1, 2])
+@pytest.mark.parametrize("root", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_where_the_unlabeled_cells_lie_does_not_matter(single: xr.Dataset, root: int) -> None:
     found = larouze2023(single, run(replace(study(CLUSTER), rng=root)))
     assert all(item.holds for item in found), found
