@@ -106,6 +106,7 @@ def test_reits_without_the_share_of_mtor_its_inhibition_does_nothing() -> None:
     assert found["d"].value == pytest.approx(1.0, abs=1e-4)
 
 
+@pytest.mark.long
 def test_reits_a_short_memory_does_not_last() -> None:
     found = changed("gamma_mhc1_rise", mhc1_memory_time=0.1, vesicle_induction_max=0.0)
     assert not found["b"].holds
@@ -127,6 +128,7 @@ def test_chakraborty_without_inducible_lines_no_rise() -> None:
     assert found["a"].value == 0.0
 
 
+@pytest.mark.long
 def test_chakraborty_all_lines_rise_if_all_are_inducible() -> None:
     found = changed("sm153_mhc1_lines", mhc1_inducibility=0.9)
     assert found["a"].value == 1.0
@@ -145,6 +147,7 @@ def test_sari_rock_interferon_that_adds_no_mhc1_does_not_rescue() -> None:
     assert not found["c"].holds
 
 
+@pytest.mark.long
 def test_sari_rock_pdl1_takes_what_interferon_gives() -> None:
     """Interferon-gamma alone rescues if it raises no PD-L1; as shipped it needs the antibody."""
     assert "neither with antibody 0.4" in as_shipped("mhc1_loss_rescue")["c"].beside
@@ -183,6 +186,7 @@ def test_deng_vesicles_without_effect_or_release_raise_nothing() -> None:
         assert holding(changed("bystander_vesicles", **values)) == ""
 
 
+@pytest.mark.long
 def test_deng_a_line_that_cannot_rise_does_not() -> None:
     assert holding(changed("bystander_vesicles", mhc1_inducibility=0.0)) == ""
 
