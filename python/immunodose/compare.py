@@ -35,6 +35,9 @@ Hypotheses: TypeAlias = "Mapping[str, Mechanism] | Sequence[Mechanism] | None"
 # Mean over cells and spread between cells of one arm under one hypothesis, (time,) each.
 Outcomes = dict[str, tuple[FloatArray, FloatArray]]
 
+# The models stop halving their steps at 1e-3 of MHC-I and 1e-4 of probabilities: two results of
+# hypotheses that agree differ by at most twice that.
+_MODEL_ERROR = 2e-3
 _TRIGGERS = ("damage", "sting", "membrane")
 _WORDS = {
     "per_gy": "per Gy",
@@ -322,7 +325,9 @@ def _compared(
         )
         own_times = times if mean.shape[2] == times.size else _assay_times(scenario)
         flat = mean.reshape(len(hypotheses), -1)
-        separation[row], place = separations(flat, spread.reshape(flat.shape))
+        separation[row], place = separations(
+            flat, spread.reshape(flat.shape), tolerance=_MODEL_ERROR
+        )
         where[row] = np.array(arms)[place // mean.shape[2]]
         when[row] = own_times[place % mean.shape[2]]
         first = np.take_along_axis(flat, place, axis=1)

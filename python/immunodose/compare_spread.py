@@ -34,7 +34,9 @@ def z_sum(significance: float, power: float) -> float:
     return float(ndtri(1.0 - significance / 2.0) + ndtri(power))
 
 
-def separations(mean: FloatArray, spread: FloatArray) -> tuple[FloatArray, IntArray]:
+def separations(
+    mean: FloatArray, spread: FloatArray, *, tolerance: float = 0.0
+) -> tuple[FloatArray, IntArray]:
     """Return how many spreads each pair of hypotheses lies apart where it lies farthest apart.
 
     Eq. 1 of docs/user/compare.md.
@@ -44,6 +46,8 @@ def separations(mean: FloatArray, spread: FloatArray) -> tuple[FloatArray, IntAr
     mean, spread
         Mean over cells and standard deviation between cells (hypothesis, place), flat in arms
         and times.
+    tolerance
+        Relative error of the means: a difference of no more is none.
 
     Returns
     -------
@@ -59,6 +63,8 @@ def separations(mean: FloatArray, spread: FloatArray) -> tuple[FloatArray, IntAr
            [2., 0.]])
     """
     difference = np.abs(mean[:, None] - mean[None, :])
+    largest = np.maximum(np.abs(mean[:, None]), np.abs(mean[None, :]))
+    difference[difference <= tolerance * largest] = 0.0
     both = np.sqrt(0.5 * (spread[:, None] ** 2 + spread[None, :] ** 2))
     ratio = np.where(difference > 0.0, math.inf, 0.0)
     np.divide(difference, both, out=ratio, where=both > 0.0)

@@ -151,7 +151,8 @@ def test_alike_cells_make_spread_invisible() -> None:
     """All cells of one dose and baseline: well mixed or not, each meets what it releases."""
     uniform = study(CultureArm(name="beam", cell_line="b16k1", beam=Beam(dose_Gy=4.0)))
     found = imd.compare_mechanisms(uniform, [mechanism(), mechanism(spread="well_mixed")])
-    assert float(found["separation"].max()) < 1e-3
+    assert float(found["separation"].max()) == 0.0
+    assert np.isinf(found["samples_needed"]).all()
 
 
 def test_half_irradiated_makes_it_visible() -> None:
@@ -277,6 +278,12 @@ def test_separation_of_one_place(means: list[float], spread: float) -> None:
     found, place = separations(mean, np.full(mean.shape, spread))
     np.testing.assert_allclose(found, np.abs(mean - mean.T) / spread)
     assert not place.any()
+
+
+def test_a_difference_within_the_error_of_the_models_is_none() -> None:
+    mean = np.array([[1000.0], [1001.0], [1010.0]])
+    found, _ = separations(mean, np.full((3, 1), 10.0), tolerance=2e-3)
+    np.testing.assert_allclose(found, [[0.0, 0.0, 1.0], [0.0, 0.0, 0.9], [1.0, 0.9, 0.0]])
 
 
 def test_a_difference_without_spread_is_certain() -> None:
