@@ -87,6 +87,15 @@ std::vector<double> bind_compete(const In<Real>& log_survival, const MaybeIn<Rea
 }
 
 template <class Real>
+double bind_radiation_survivors(const In<Real>& log_survival, const MaybeIn<Real>& share,
+                                const DoubleArray& delivered, int n_threads) {
+  const auto now = view(delivered);
+  const RadiationStep<Real> radiation{read<Real>(log_survival), read<Real>(share), now, now};
+  const py::gil_scoped_release release;
+  return radiation_survivors<Real>(radiation, n_threads, python_stop_poll());
+}
+
+template <class Real>
 void bind_advance_hits(const In<Real>& rate, double factor, In<Real> before, int n_hits,
                        double recovery_per_d, double step_d, In<Real> hits, In<Real> exponent,
                        int n_threads) {
@@ -111,6 +120,8 @@ void register_of(py::module_& immune) {
   immune.def("compete", &bind_compete<Real>, array("log_survival"), array("share"),
              py::arg("delivered_before"), py::arg("delivered_now"), array("killers"),
              array("first_radiation"), array("values"), py::arg("step_d"), py::arg("n_threads"));
+  immune.def("radiation_survivors", &bind_radiation_survivors<Real>, array("log_survival"),
+             array("share"), py::arg("delivered"), py::arg("n_threads"));
   immune.def("advance_hits", &bind_advance_hits<Real>, array("rate"), py::arg("factor"),
              array("before"), py::arg("n_hits"), py::arg("recovery_per_d"), py::arg("step_d"),
              array("hits"), array("exponent"), py::arg("n_threads"));

@@ -41,6 +41,7 @@ _PUBLIC: dict[str, str] = {
     "register_killing_law": "immunodose.immune_laws",
     "Checkpoint": "immunodose.immune_checkpoint",
     "kosinsky2018": "immunodose.immune_kosinsky",
+    "immune_response": "immunodose.immune_engines",
     "summary": "immunodose.summarize",
     "simulate_host": "immunodose.systemic",
     "CultureScenario": "immunodose.scenario",
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from immunodose.immune import kill_probability as kill_probability
     from immunodose.immune_checkpoint import Checkpoint as Checkpoint
     from immunodose.immune_drivers import register_mhc1_driver as register_mhc1_driver
+    from immunodose.immune_engines import immune_response as immune_response
     from immunodose.immune_kosinsky import kosinsky2018 as kosinsky2018
     from immunodose.immune_laws import killing_laws as killing_laws
     from immunodose.immune_laws import register_killing_law as register_killing_law

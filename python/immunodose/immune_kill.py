@@ -180,6 +180,18 @@ def _require_same_line(ds: xr.Dataset, line: ParameterSet) -> None:
 def _warn_of_limits(
     attrs: dict[str, Any], ds: xr.Dataset, host: HostState, outputs: OutputTimes
 ) -> None:
+    warn_of_untreated_host(attrs, ds, host)
+    time_d = _time_of_surface(ds)
+    if time_d is not None and bool((outputs.time_d != time_d).any()):
+        warn(
+            attrs,
+            f"mhc1_surface is that of {time_d:g} d, taken as constant for time_d up to "
+            f"{outputs.time_d[-1]:g} d. Call immunodose.mhc1_expression with times from 0 on.",
+        )
+
+
+def warn_of_untreated_host(attrs: dict[str, Any], ds: xr.Dataset, host: HostState) -> None:
+    """Issue a ValidityWarning if the cells have a dose and the host has none."""
     dosed = "absorbed_dose" in ds and bool((nucleus_dose(ds) > 0.0).any())
     if host.time_d is None and dosed:
         warn(
@@ -187,13 +199,6 @@ def _warn_of_limits(
             f"the supply of T cells is that of an untreated host {host.parameters.name!r}, though "
             "the cells have a radiation dose. Pass the Dataset of immunodose.simulate_host("
             "host=..., regimen=..., time_d=...) as host.",
-        )
-    time_d = _time_of_surface(ds)
-    if time_d is not None and bool((outputs.time_d != time_d).any()):
-        warn(
-            attrs,
-            f"mhc1_surface is that of {time_d:g} d, taken as constant for time_d up to "
-            f"{outputs.time_d[-1]:g} d. Call immunodose.mhc1_expression with times from 0 on.",
         )
 
 

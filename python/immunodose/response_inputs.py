@@ -110,15 +110,6 @@ READ_BY: dict[str, frozenset[str]] = {
             "nk_mhc1_power",
         }
     ),
-    "immune_response": frozenset(
-        {
-            "exhaustion_rate",
-            "exhausted_output_share",
-            "macrophage_to_target_ratio",
-            "macrophage_killing_rate_constant",
-            "macrophage_damage_half",
-        }
-    ),
     "simulate_host": frozenset(
         {
             "lymphocyte_turnover_rate",
@@ -133,6 +124,14 @@ READ_BY: dict[str, frozenset[str]] = {
 
 _BEAM_TOLERANCE = 1e-9  # rounding of a dose that is all beam
 _JUMP = 1e-9  # of the time of a pulse: how close before it a time grid comes
+READ_BY["immune_response"] = READ_BY["kill_probability"] | {
+    "exhaustion_rate",
+    "exhausted_output_share",
+    "macrophage_to_target_ratio",
+    "macrophage_killing_rate_constant",
+    "macrophage_damage_half",
+}
+
 _DOSE_DIMS = ("cell", "nuclide", "target", "emission", "origin")
 
 

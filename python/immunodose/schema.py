@@ -36,7 +36,8 @@ class Variable:
         return self.units_per_cell if self.units_per_cell and "cell" in dims else self.units
 
 
-_RESPONSE = ("arm", "replicate", "cell", "time")
+_RESPONSE = ("arm", "replicate", "cell", "time", "cell_time")
+_POPULATION = ("arm", "replicate", "time")
 
 _PAIR = ("outcome", "hypothesis", "other")
 _COMPARED = ("hypothesis", "arm", "time")
@@ -377,6 +378,40 @@ VARIABLES: dict[str, Variable] = {
     ),
     "effector_to_target_ratio": Variable(
         "1", "effector CD8 T cells per tumor cell in the tumor", ("arm", "time")
+    ),
+    # populations of the immune response
+    "cell_time": Variable("d", "time after administration of the values of cells", ("cell_time",)),
+    "death_fraction": Variable(
+        "1",
+        "fraction of the tumor cells that died of this cause first",
+        ("arm", "replicate", "cause", "time"),
+    ),
+    "exhausted_to_target_ratio": Variable(
+        "1", "exhausted CD8 T cells per tumor cell of the untreated tumor", _POPULATION
+    ),
+    "treg_to_target_ratio": Variable(
+        "1", "regulatory T cells per tumor cell of the untreated tumor", _POPULATION
+    ),
+    "nk_primed_fraction": Variable(
+        "1", "share of natural killer cells that is primed", _POPULATION
+    ),
+    "engaged_fraction": Variable(
+        "1", "mean recognition of the living tumor cells by CD8 T cells", _POPULATION
+    ),
+    "ifn_gamma_mean": Variable(
+        "molecules", "mean interferon-gamma in the tissue volume of one cell", _POPULATION
+    ),
+    "pdl1_fold_mean": Variable(
+        "1", "mean surface PD-L1 of the living tumor cells relative to its baseline", _POPULATION
+    ),
+    "antibody_occupancy": Variable(
+        "1", "share of PD-1 or PD-L1 that an antibody holds", _POPULATION
+    ),
+    "kill_probability_macrophage": Variable(
+        "1", "net probability of death by macrophages", _RESPONSE
+    ),
+    "kill_fraction_macrophage": Variable(
+        "1", "probability that macrophages are the first cause of death", _RESPONSE
     ),
     # published models
     "tumor_volume": Variable("mm3", "volume of living tumor", ("arm", "replicate", "time")),

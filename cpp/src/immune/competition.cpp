@@ -183,7 +183,24 @@ IMMUNODOSE_INLINED void block_body(const Step<Real>& step, std::size_t begin, st
   }
 }
 
+template <class Real>
+IMMUNODOSE_INLINED double survivors_body(const RadiationStep<Real>& radiation, std::size_t begin,
+                                         std::size_t n) {
+  Block block;
+  add_radiation(radiation, begin, n, block);
+  for (std::size_t i = 0; i < n; ++i) {
+    block.alive[i] = 1.0 + fast_expm1(-bounded(block.total[i] + block.radiation[i]));
+  }
+  return lane_sum(block.alive.data(), n);
+}
+
 #if IMMUNODOSE_HAS_AVX2_TARGET
+template <class Real>
+IMMUNODOSE_AVX2_TARGET double survivors_avx2(const RadiationStep<Real>& radiation,
+                                             std::size_t begin, std::size_t n) {
+  return survivors_body(radiation, begin, n);
+}
+
 template <class Real>
 IMMUNODOSE_AVX2_TARGET void block_avx2(const Step<Real>& step, std::size_t begin, std::size_t n,
                                        double* sums) {
@@ -200,8 +217,15 @@ void run_block(const Step<Real>& step, std::size_t begin, std::size_t n, double*
 }
 
 template <class Real>
-void validate(const Step<Real>& step) {
-  const auto& radiation = step.radiation;
+double run_survivors(const RadiationStep<Real>& radiation, std::size_t begin, std::size_t n) {
+#if IMMUNODOSE_HAS_AVX2_TARGET
+  if (simd_level() == SimdLevel::avx2) return survivors_avx2(radiation, begin, n);
+#endif
+  return survivors_body(radiation, begin, n);
+}
+
+template <class Real>
+void validate(const RadiationStep<Real>& radiation) {
   const std::size_t n = radiation.log_survival.size();
   const std::size_t n_components = radiation.delivered_now.size();
   require_size(radiation.delivered_before.size(), n_components, "delivered_before");
@@ -210,6 +234,12 @@ void validate(const Step<Real>& step) {
   } else {
     require_size(radiation.share.size(), n * n_components, "share");
   }
+}
+
+template <class Real>
+void validate(const Step<Real>& step) {
+  validate(step.radiation);
+  const std::size_t n = step.radiation.log_survival.size();
   require_size(step.first_radiation.size(), n, "first_radiation");
   for (const auto& killer : step.killers) {
     require_size(killer.rate.size(), n, "rate");
@@ -249,6 +279,28 @@ std::vector<double> compete(const RadiationStep<Real>& radiation,
   return sums;
 }
 
+template <class Real>
+double radiation_survivors(const RadiationStep<Real>& radiation, int n_threads,
+                           const StopPoll& stop) {
+  validate(radiation);
+  const std::size_t n = radiation.log_survival.size();
+  const std::size_t n_blocks = (n + cells_per_block - 1) / cells_per_block;
+  std::vector<double> parts(n_blocks);
+  run_blocks(
+      static_cast<std::int64_t>(n_blocks), n_threads,
+      [&](std::int64_t number) {
+        const auto b = static_cast<std::size_t>(number);
+        const std::size_t begin = b * cells_per_block;
+        parts[b] = run_survivors(radiation, begin, std::min(cells_per_block, n - begin));
+      },
+      stop);
+  double sum = 0.0;
+  for (const double part : parts) sum += part;
+  return sum;
+}
+
+template double radiation_survivors<float>(const RadiationStep<float>&, int, const StopPoll&);
+template double radiation_survivors<double>(const RadiationStep<double>&, int, const StopPoll&);
 template std::vector<double> compete<float>(const RadiationStep<float>&,
                                             std::span<const KillerStep<float>>, std::span<float>,
                                             std::span<const std::span<const float>>, double, int,

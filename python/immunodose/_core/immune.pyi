@@ -167,6 +167,9 @@ def compete(
     step_d: float,
     n_threads: int,
 ) -> list[float]: ...
+def radiation_survivors(
+    log_survival: RealArray, share: RealArray | None, delivered: npt.ArrayLike, n_threads: int
+) -> float: ...
 def advance_hits(
     rate: RealArray,
     factor: float,

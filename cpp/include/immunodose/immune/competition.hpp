@@ -42,6 +42,11 @@ std::vector<double> compete(const RadiationStep<Real>& radiation,
                             std::span<const std::span<const Real>> values, double step_d,
                             int n_threads, const StopPoll& stop = {});
 
+// Sum over the cells of what radiation alone leaves alive at `delivered_now`; the same blocks.
+template <class Real>
+double radiation_survivors(const RadiationStep<Real>& radiation, int n_threads,
+                           const StopPoll& stop = {});
+
 // Sublethal hits that recover (Eq. 10-11): `hits` (cell, n_hits) holds the probability of 0, 1, ..
 // hits among the living; `exponent` is what killing adds in the step, -ln of the living that are
 // left. The hit rate is the mean of factor rate[i] now and `before[i]`, frozen in the step.
