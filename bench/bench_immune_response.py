@@ -25,7 +25,7 @@ def cells_of(n: int) -> xr.Dataset:
     """Return tumor cells with a lognormal dose of two emission classes."""
     rng = np.random.default_rng(1)
     dose = rng.lognormal(0.5, 0.7, (n, 1))
-    ds = xr.Dataset(
+    return xr.Dataset(
         {
             "absorbed_dose": (("cell", "emission"), dose),
             "survival_probability": ("cell", np.exp(-0.4 * dose[:, 0])),
@@ -34,7 +34,6 @@ def cells_of(n: int) -> xr.Dataset:
         },
         coords={"emission": ["alpha"]},
     )
-    return ds
 
 
 def main() -> None:

@@ -63,27 +63,26 @@ void bind_missing_self(const MaybeIn<Real>& mhc1, const MaybeIn<Real>& ligand, d
 }
 
 template <class Real>
-using Killer = std::tuple<In<Real>, double, MaybeIn<Real>, In<Real>, In<Real>>;
+using Killer = std::tuple<In<Real>, double, double, MaybeIn<Real>, In<Real>, In<Real>>;
 
 template <class Real>
 std::vector<double> bind_compete(const In<Real>& log_survival, const MaybeIn<Real>& share,
                                  const DoubleArray& delivered_before,
                                  const DoubleArray& delivered_now,
                                  std::vector<Killer<Real>> killers, In<Real> first_radiation,
-                                 const std::vector<In<Real>>& values, double step_d,
-                                 int n_threads) {
+                                 const std::vector<In<Real>>& values, int n_threads) {
   const RadiationStep<Real> radiation{read<Real>(log_survival), read<Real>(share),
                                       view(delivered_before), view(delivered_now)};
   std::vector<KillerStep<Real>> steps;
-  for (auto& [rate, factor, before, exponent, first] : killers) {
-    steps.push_back(
-        {read<Real>(rate), factor, write<Real>(before), write<Real>(exponent), write<Real>(first)});
+  for (auto& [rate, weight_before, weight_now, before, exponent, first] : killers) {
+    steps.push_back({read<Real>(rate), weight_before, weight_now, write<Real>(before),
+                     write<Real>(exponent), write<Real>(first)});
   }
   std::vector<std::span<const Real>> weighted;
   for (const auto& value : values) weighted.push_back(read<Real>(value));
   const auto first = write<Real>(first_radiation);
   const py::gil_scoped_release release;
-  return compete<Real>(radiation, steps, first, weighted, step_d, n_threads, python_stop_poll());
+  return compete<Real>(radiation, steps, first, weighted, n_threads, python_stop_poll());
 }
 
 template <class Real>
@@ -96,16 +95,16 @@ double bind_radiation_survivors(const In<Real>& log_survival, const MaybeIn<Real
 }
 
 template <class Real>
-void bind_advance_hits(const In<Real>& rate, double factor, In<Real> before, int n_hits,
-                       double recovery_per_d, double step_d, In<Real> hits, In<Real> exponent,
-                       int n_threads) {
+void bind_advance_hits(const In<Real>& rate, double weight_before, double weight_now,
+                       In<Real> before, int n_hits, double recovery_per_d, double step_d,
+                       In<Real> hits, In<Real> exponent, int n_threads) {
   const auto hit_rate = read<Real>(rate);
   const auto last = write<Real>(before);
   const auto states = write<Real>(hits);
   const auto result = write<Real>(exponent);
   const py::gil_scoped_release release;
-  advance_hits<Real>(hit_rate, factor, last, {n_hits, recovery_per_d}, step_d, states, result,
-                     n_threads, python_stop_poll());
+  advance_hits<Real>(hit_rate, weight_before, weight_now, last, {n_hits, recovery_per_d}, step_d,
+                     states, result, n_threads, python_stop_poll());
 }
 
 template <class Real>
@@ -119,12 +118,12 @@ void register_of(py::module_& immune) {
              py::arg("half"), py::arg("power"), array("out"), py::arg("n_threads"));
   immune.def("compete", &bind_compete<Real>, array("log_survival"), array("share"),
              py::arg("delivered_before"), py::arg("delivered_now"), array("killers"),
-             array("first_radiation"), array("values"), py::arg("step_d"), py::arg("n_threads"));
+             array("first_radiation"), array("values"), py::arg("n_threads"));
   immune.def("radiation_survivors", &bind_radiation_survivors<Real>, array("log_survival"),
              array("share"), py::arg("delivered"), py::arg("n_threads"));
-  immune.def("advance_hits", &bind_advance_hits<Real>, array("rate"), py::arg("factor"),
-             array("before"), py::arg("n_hits"), py::arg("recovery_per_d"), py::arg("step_d"),
-             array("hits"), array("exponent"), py::arg("n_threads"));
+  immune.def("advance_hits", &bind_advance_hits<Real>, array("rate"), py::arg("weight_before"),
+             py::arg("weight_now"), array("before"), py::arg("n_hits"), py::arg("recovery_per_d"),
+             py::arg("step_d"), array("hits"), array("exponent"), py::arg("n_threads"));
 }
 
 }  // namespace

@@ -52,12 +52,13 @@ TEST_CASE("a frozen hit chain does not depend on the number of steps") {
   for (const double factor : factors) {
     double whole = 0.0;
     for (const int n_steps : {1, 7, 100}) {
-      std::vector<double> before(3, factor);
+      std::vector<double> before(3, 1.0);
+      const double half = 0.5 * factor * 0.2 / n_steps;
       std::vector<double> hits{1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0};
       std::vector<double> step(3);
       double total = 0.0;
       for (int k = 0; k < n_steps; ++k) {
-        advance_hits<double>(rate, factor, before, model, 0.2 / n_steps, hits, step, 2);
+        advance_hits<double>(rate, half, half, before, model, 0.2 / n_steps, hits, step, 2);
         total += step[1];
       }
       if (n_steps == 1) whole = total;
@@ -76,9 +77,8 @@ TEST_CASE("the competition of one step shares deaths by exponents") {
   std::vector<double> exponent(2);
   std::vector<double> first(2);
   std::vector<double> first_radiation(2);
-  const std::vector<KillerStep<double>> killers{{rate, 1.0, before, exponent, first}};
-  const auto sums =
-      compete<double>({log_survival, {}, w0, w1}, killers, first_radiation, {}, 1.0, 1);
+  const std::vector<KillerStep<double>> killers{{rate, 0.5, 0.5, before, exponent, first}};
+  const auto sums = compete<double>({log_survival, {}, w0, w1}, killers, first_radiation, {}, 1);
   CHECK(first[0] == doctest::Approx(0.75 * (1.0 - std::exp(-4.0))));
   CHECK(first_radiation[0] == doctest::Approx(0.25 * (1.0 - std::exp(-4.0))));
   CHECK(first_radiation[1] == 0.0);

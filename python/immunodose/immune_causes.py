@@ -11,7 +11,7 @@ import numpy as np
 
 from immunodose.data.parameters import ParameterSet, resolve
 from immunodose.errors import InputError
-from immunodose.immune_competition import Competition, Hazard, Sums
+from immunodose.immune_competition import Attack, Competition, Sums
 from immunodose.immune_host import HostState
 from immunodose.immune_kill import (
     KillInputs,
@@ -35,7 +35,7 @@ from immunodose.immune_killers import (
 )
 from immunodose.immune_time import OutputTimes, TimeGrid, converged
 from immunodose.response_inputs import ParametersByType, check_values, require, tumor_set
-from immunodose.typing import FloatArray, IntArray
+from immunodose.typing import FloatArray, IntArray, RealArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -240,14 +240,11 @@ class _Walk:
             sums = self.cells.start(delivered, values)
             self._take(sums)
             self.targets_before, self.seen_before = self.targets, self.seen
-            self.cells.set_hazards(self._hazards(j, self.targets))
+            self.cells.set_seen(self._seen(float(self.effectors[0])))
             return
         step_d = float(self.time_d[j] - self.time_d[j - 1])
-        targets = predicted(self.targets, self.targets_before, step_d, self.last_step_d)
-        if self.nk is not None:
-            middle = predicted(self.seen, self.seen_before, 0.5 * step_d, self.last_step_d)
-            self.nk.prime(step_d, middle)
-        sums = self.cells.advance(step_d, delivered, self._hazards(j, targets), values)
+        attacks = self._attacks(j, step_d)
+        sums = self.cells.advance(step_d, delivered, attacks, values)
         self.targets_before, self.seen_before = self.targets, self.seen
         self._take(sums)
         self.last_step_d = step_d
@@ -266,13 +263,26 @@ class _Walk:
             mhc1 = causes.mhc1.at(now, self.rows)
             self.nk.evaluate(mhc1, causes.ligand.at(now, self.rows))
 
-    def _hazards(self, j: int, targets: float) -> dict[str, Hazard]:
-        supply = float(self.supply[j])
+    def _seen(self, effectors: float) -> dict[str, RealArray]:
         found = {}
         if self.ctl is not None:
-            found["ctl"] = self.ctl.hazard(float(self.effectors[j]), targets, self.treg * supply)
+            found["ctl"] = self.ctl.seen(effectors, self.targets)
         if self.nk is not None:
-            found["nk"] = self.nk.hazard(supply, self.nk.primed)
+            found["nk"] = self.nk.seen
+        return found
+
+    def _attacks(self, j: int, step_d: float) -> dict[str, Attack]:
+        """Return the attacks of the step that ends at grid point j, populations at its ends."""
+        supply = self.supply[j - 1 : j + 1]
+        found: dict[str, Attack] = {}
+        if self.ctl is not None:
+            ahead = predicted(self.targets, self.targets_before, step_d, self.last_step_d)
+            targets = np.array([self.targets, ahead])
+            effectors = self.effectors[j - 1 : j + 1]
+            found["ctl"] = self.ctl.attack(step_d, effectors, targets, self.treg * supply)
+        if self.nk is not None:
+            middle = predicted(self.seen, self.seen_before, 0.5 * step_d, self.last_step_d)
+            found["nk"] = self.nk.attack(step_d, supply, self.nk.prime(step_d, middle, 1))
         return found
 
     def probabilities(self) -> dict[str, FloatArray]:

@@ -13,8 +13,9 @@ from immunodose import _core
 from immunodose.immune_killers import HitConstants
 from immunodose.typing import FloatArray
 
-Hazard: TypeAlias = tuple[Any, float]
-"""An array per day and a factor."""
+Attack: TypeAlias = tuple[Any, float, float]
+"""How well each cell is seen now, and what the population does in the step: the weights of how
+well it was seen at the beginning and is seen at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,39 +71,41 @@ class Competition:
         """Take what radiation did at time 0 itself (an acute dose)."""
         return self._compete(0.0, delivered, {}, values)
 
-    def set_hazards(self, hazards: Mapping[str, Hazard]) -> None:
-        """Take the hazards at the first time."""
-        for name, (rate, factor) in hazards.items():
-            np.multiply(rate, factor, out=self._before[name], casting="same_kind")
+    def set_seen(self, seen: Mapping[str, Any]) -> None:
+        """Take how well each cell is seen at the first time."""
+        for name, rate in seen.items():
+            self._before[name][:] = rate
 
     def advance(
         self,
         step_d: float,
         delivered: FloatArray,
-        hazards: Mapping[str, Hazard],
+        attacks: Mapping[str, Attack],
         values: Sequence[Any] = (),
     ) -> Sums:
-        """Advance by one step, with the hazards at its end; `values` are summed over the living."""
-        return self._compete(step_d, delivered, hazards, values)
+        """Advance by one step; `values` are summed over the living at its end."""
+        return self._compete(step_d, delivered, attacks, values)
 
     def _compete(
         self,
         step_d: float,
         delivered: FloatArray,
-        hazards: Mapping[str, Hazard],
+        attacks: Mapping[str, Attack],
         values: Sequence[Any],
     ) -> Sums:
         killers = []
-        for name, (rate, factor) in hazards.items():
+        for name, (rate, weight_before, weight_now) in attacks.items():
             before: Any = self._before[name]
             if name == "ctl" and self._hits is not None:
                 _core.immune.advance_hits(
-                    rate=rate, factor=factor, before=before, n_hits=self._hits.n_hits,
+                    rate=rate, weight_before=weight_before, weight_now=weight_now, before=before,
+                    n_hits=self._hits.n_hits,
                     recovery_per_d=self._hits.recovery_per_d, step_d=step_d,
                     hits=self._hit_states, exponent=self._hit_step, n_threads=self._n_threads,
                 )  # fmt: skip
-                rate, factor, before = self._hit_step, 1.0, None
-            killers.append((rate, factor, before, self.exponent[name], self.first[name]))
+                rate, weight_now, before = self._hit_step, 1.0, None
+            out = (self.exponent[name], self.first[name])
+            killers.append((rate, weight_before, weight_now, before, *out))
         sums = _core.immune.compete(
             log_survival=self._log_survival,
             share=self._share,
@@ -111,12 +114,11 @@ class Competition:
             killers=killers,
             first_radiation=self.first_radiation,
             values=list(values),
-            step_d=step_d,
             n_threads=self._n_threads,
         )
         self.delivered = delivered
         n = len(killers)
-        first = {"radiation": sums[1], **dict(zip(hazards, sums[2 : 2 + n], strict=True))}
+        first = {"radiation": sums[1], **dict(zip(attacks, sums[2 : 2 + n], strict=True))}
         return Sums(sums[0], first, tuple(sums[2 + n :]))
 
     def radiation_probability(self) -> Any:

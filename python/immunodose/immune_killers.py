@@ -194,15 +194,11 @@ class CtlKilling:
             n_threads=self.n_threads,
         )
 
-    def hazard(self, effectors: float, targets: float, treg: float) -> tuple[Any, float]:
-        """Return the hazard per day as an array and a factor (Eq. 6, 9)."""
-        left = 1.0
-        if self.options.treg:
-            left = 1.0 / (1.0 + treg / self.parameters.value("treg_half_suppression"))
+    def seen(self, effectors: float, targets: float) -> RealArray:
+        """Return what the law multiplies: the susceptibility, or the hazard of a user's law."""
         law = self.options.law
         if law.function is None:
-            assert law.strength is not None
-            return self.susceptible, left * law.strength(effectors, targets, self.parameters)
+            return self.susceptible
         ones = np.ones(self.pmhc.size)
         inputs = KillingInputs(
             effectors,
@@ -212,7 +208,25 @@ class CtlKilling:
             np.asarray(self.susceptible, dtype=np.float64),
             self.parameters,
         )
-        return law.function(inputs).astype(self.susceptible.dtype), left
+        return law.function(inputs).astype(self.susceptible.dtype)
+
+    def attack(
+        self, step_d: float, effectors: FloatArray, targets: FloatArray, treg: FloatArray
+    ) -> tuple[RealArray, float, float]:
+        """Return what `Competition` takes for one step, with the populations within it (Eq. 6, 9).
+
+        The populations are at equal distances from the beginning of the step to its end.
+        """
+        left = np.ones(effectors.size)
+        if self.options.treg:
+            left = 1.0 / (1.0 + treg / self.parameters.value("treg_half_suppression"))
+        strength = self.options.law.strength
+        rate = self.seen(float(effectors[-1]), float(targets[-1]))
+        if strength is None:
+            return (rate, *step_weights(left, step_d))
+        pairs = zip(effectors.tolist(), targets.tolist(), strict=True)
+        law = np.array([strength(e, t, self.parameters) for e, t in pairs])
+        return (rate, *step_weights(left * law, step_d))
 
 
 def _recognition_constants(options: KillOptions, of: KillParameters) -> dict[str, float]:
@@ -275,15 +289,42 @@ class NkKilling:
             n_threads=self.n_threads,
         )
 
-    def prime(self, step_d: float, seen_mean: float) -> None:
-        """Prime by encounters with living cells that are seen this well on average (Eq. 8)."""
-        rise = -np.expm1(-self.constants["nk_priming_rate"] * seen_mean * step_d)
-        self.primed += (1.0 - self.primed) * float(rise)
+    def prime(self, step_d: float, seen_mean: float, n_parts: int) -> FloatArray:
+        """Prime by encounters with living cells, seen this well on average (Eq. 8).
 
-    def hazard(self, supply: float, primed: float) -> tuple[Any, float]:
-        """Return the hazard per day as an array and a factor."""
+        Returns the primed share at equal distances within the step, both ends included.
+        """
+        times = step_d * np.linspace(0.0, 1.0, n_parts + 1)
+        rise = -np.expm1(-self.constants["nk_priming_rate"] * seen_mean * times)
+        within = self.primed + (1.0 - self.primed) * rise
+        self.primed = float(within[-1])
+        return np.asarray(within)
+
+    def attack(
+        self, step_d: float, supply: FloatArray, primed: FloatArray
+    ) -> tuple[RealArray, float, float]:
+        """Return what `Competition` takes for one step."""
         number = self.constants["nk_to_target_ratio"] * supply * primed
-        return self.seen, self.constants["nk_killing_rate_constant"] * number
+        strength = self.constants["nk_killing_rate_constant"] * number
+        return (self.seen, *step_weights(strength, step_d))
+
+
+def step_weights(strength_per_d: FloatArray, step_d: float) -> tuple[float, float]:
+    """Return the weights of the two ends of a step for a strength that changes within it.
+
+    The exponent of a cell whose susceptibility is linear in the step from s_0 to s_1 is
+    w_0 s_0 + w_1 s_1 (Eq. 12).
+
+    Examples
+    --------
+    >>> step_weights(np.array([2.0, 2.0, 2.0]), 0.5)
+    (0.5, 0.5)
+    """
+    part = np.linspace(0.0, 1.0, strength_per_d.size)
+    ends = np.ones(part.size)
+    ends[[0, -1]] = 0.5
+    mean = ends * strength_per_d / (part.size - 1)
+    return float(step_d * (mean @ (1.0 - part))), float(step_d * (mean @ part))
 
 
 def predicted(now: float, before: float, step_d: float, last_step_d: float) -> float:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from immunodose import _core
-from immunodose.immune_competition import Competition, Hazard, Sums
+from immunodose.immune_competition import Attack, Competition, Sums
 from immunodose.immune_effectors import EffectorModel
 from immunodose.immune_host import HostState
 from immunodose.immune_killers import (
@@ -23,12 +23,22 @@ from immunodose.immune_killers import (
     hit_constants,
     predicted,
 )
-from immunodose.immune_population import Effectors, Exhaustion, Gamma, GammaRates
+from immunodose.immune_population import (
+    Effectors,
+    Exhaustion,
+    Gamma,
+    GammaRates,
+    parts_of,
+    survival_on_parts,
+)
 from immunodose.immune_signals import SignalModel
 from immunodose.response_inputs import DoseHistory
 from immunodose.typing import FloatArray, IntArray, RealArray
 
 Summary: TypeAlias = dict[str, float]
+
+N_PARTS = 16
+"""Parts of each step of the cells in which the populations are stepped."""
 
 MACROPHAGE_KEYS = (
     "macrophage_to_target_ratio",
@@ -105,6 +115,10 @@ class Pace:
         """Return the value this far ahead, from the last two."""
         return predicted(self.now, self.before, ahead_d, self.step_d)
 
+    def within(self, ahead_d: float) -> FloatArray:
+        """Return the values on the way there, at the parts of a step."""
+        return np.linspace(self.now, self.at(ahead_d), N_PARTS + 1)
+
     def take(self, value: float, step_d: float) -> None:
         """Take the value at the next grid point."""
         self.before, self.now, self.step_d = self.now, value, step_d
@@ -137,20 +151,22 @@ class MeanField:
             n_threads=threads,
         )
         self._delivered = inputs.history.delivered(time_d)
-        self._supply = inputs.host.supply_at(time_d)
+        fine_d = parts_of(time_d, N_PARTS)
+        self._supply = inputs.host.supply_at(fine_d)
         self._occupancy = course_occupancy(options.course if present else None, time_d)
         self._treg = of.value("treg_to_target_ratio") if options.treg and present else 0.0
         survivors = inputs.survivors(self._delivered) if present else np.ones(time_d.size)
         self.effectors = Effectors(
             inputs.effectors,
             time_d,
-            tumor_survival=survivors,
-            baseline_survival=inputs.t_cell_survivors(self._delivered),
+            N_PARTS,
+            tumor_survival=survival_on_parts(time_d, survivors, fine_d),
+            baseline_survival=inputs.t_cell_survivors(inputs.history.delivered(fine_d)),
             supply=self._supply,
             exhaustion=inputs.exhaustion,
         )
         self.gamma = Gamma(inputs.gamma)
-        self.engaged, self.released, self.seen = Pace(0.0), Pace(0.0), Pace(0.0)
+        self.engaged, self.working, self.seen = Pace(0.0), Pace(0.0), Pace(0.0)
         self.targets = Pace(1.0)
         self.sums = Sums(float(n), {}, ())
         self.means: Summary = {}
@@ -163,27 +179,30 @@ class MeanField:
         self._take(self.cells.start(self._at(self._delivered), self._values()))
         for pace, value in self._paces():
             pace.now = pace.before = value
-        self.cells.set_hazards(self._hazards(self.targets.now))
+        seen = {"nk": self.nk.seen} if self.nk is not None else {}
+        if self.ctl is not None:
+            effectors = float(self.effectors.effective[0])
+            seen["ctl"] = self.ctl.seen(effectors, self.targets.now)
+        if self.eaten is not None:
+            seen["macrophage"] = self.eaten
+        self.cells.set_seen(seen)
 
     def advance(self) -> None:
         """Advance by one grid step."""
         step_d = float(self.time_d[self.j + 1] - self.time_d[self.j])
-        released, released_next = self.released.now, self.released.at(step_d)
-        self.signals.advance(
-            self.j,
-            self.gamma.mean_of_step(step_d, released, released_next),
-            emitting=self._emitting(),
-        )
+        self.effectors.advance(self.j + 1, self.engaged.at(0.5 * step_d))
+        working = self.effectors.effective * self.working.within(step_d)
+        gamma = self.gamma.mean_of_step(step_d, working)
+        self.signals.advance(self.j, gamma, emitting=self._emitting())
         self.j += 1
-        self.effectors.advance(self.j, self.engaged.at(0.5 * step_d))
-        if self.nk is not None:
-            self.nk.prime(step_d, self.seen.at(0.5 * step_d))
         self._evaluate()
-        hazards = self._hazards(self.targets.at(step_d))
-        self._take(self.cells.advance(step_d, self._at(self._delivered), hazards, self._values()))
+        attacks = self._attacks(step_d)
+        before = self.working.now
+        self._take(self.cells.advance(step_d, self._at(self._delivered), attacks, self._values()))
         for pace, value in self._paces():
             pace.take(value, step_d)
-        self.gamma.advance(step_d, released, self.released.now)
+        share = np.linspace(before, self.working.now, N_PARTS + 1)
+        self.gamma.advance(step_d, self.effectors.effective * share)
 
     def _at(self, values: FloatArray) -> FloatArray:
         return np.ascontiguousarray(values[:, self.j])
@@ -237,34 +256,37 @@ class MeanField:
         working = self.means.get("susceptible", recognized)
         return [
             (self.engaged, recognized),
-            (self.released, self.effectors.effective * working),
+            (self.working, working),
             (self.seen, self.means.get("seen", 0.0)),
             (self.targets, self.sums.alive / self.inputs.log_survival.size),
         ]
 
-    def _hazards(self, targets: float) -> dict[str, Hazard]:
-        supply = float(self._supply[self.j])
-        found: dict[str, Hazard] = {}
+    def _attacks(self, step_d: float) -> dict[str, Attack]:
+        """Return the attacks of the step that ends at grid point j."""
+        supply = self._supply[(self.j - 1) * N_PARTS : self.j * N_PARTS + 1]
+        found: dict[str, Attack] = {}
         if self.ctl is not None:
-            treg = self._treg * supply
-            found["ctl"] = self.ctl.hazard(self.effectors.effective, targets, treg)
+            targets = np.maximum(self.targets.within(step_d), 0.0)
+            effectors = self.effectors.effective
+            found["ctl"] = self.ctl.attack(step_d, effectors, targets, self._treg * supply)
         if self.nk is not None:
-            found["nk"] = self.nk.hazard(supply, self.nk.primed)
+            primed = self.nk.prime(step_d, self.seen.at(0.5 * step_d), N_PARTS)
+            found["nk"] = self.nk.attack(step_d, supply, primed)
         if self.eaten is not None and self.inputs.macrophages is not None:
             of = self.inputs.macrophages
             factor = of["macrophage_killing_rate_constant"] * of["macrophage_to_target_ratio"]
-            found["macrophage"] = (self.eaten, factor)
+            found["macrophage"] = (self.eaten, 0.5 * step_d * factor, 0.5 * step_d * factor)
         return found
 
     def summary(self) -> Summary:
         """Return the population values of the present time by variable."""
         n = self.inputs.log_survival.size
-        supply = float(self._supply[self.j])
+        supply = float(self._supply[self.j * N_PARTS])
         found = {
             "surviving_fraction": self.sums.alive / n,
             "mhc1_surface_mean": self.means["mhc1_surface_mean"],
-            "effector_to_target_ratio": self.effectors.active,
-            "exhausted_to_target_ratio": self.effectors.exhausted,
+            "effector_to_target_ratio": float(self.effectors.active[-1]),
+            "exhausted_to_target_ratio": float(self.effectors.exhausted[-1]),
             "engaged_fraction": self.means.get("recognized", 0.0),
             "ifn_gamma_mean": self.gamma.amount,
             "pdl1_fold_mean": self.means.get("pdl1", 1.0),

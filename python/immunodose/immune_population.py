@@ -36,9 +36,11 @@ class Effectors:
     model
         Parameters of the effectors; without CD8 T cells all is 0.
     time_d
-        Grid.
+        Grid of the cells; each step is cut into `n_parts` equal ones for the populations.
+    n_parts
+        Parts of each step (>= 1).
     tumor_survival, baseline_survival, supply
-        As `effectors_in_time`.
+        As `effectors_in_time`, on the grid of the parts.
     exhaustion
         None for effectors that do not tire.
     """
@@ -47,6 +49,7 @@ class Effectors:
         self,
         model: EffectorModel,
         time_d: FloatArray,
+        n_parts: int,
         *,
         tumor_survival: FloatArray,
         baseline_survival: FloatArray,
@@ -55,32 +58,34 @@ class Effectors:
     ) -> None:
         self.present = model.present
         self.exhaustion = exhaustion
-        self.active = self.exhausted = 0.0
-        self._time_d = time_d
+        self.active = np.zeros(n_parts + 1)  # in the last step
+        self.exhausted = np.zeros(n_parts + 1)
+        self._n_parts = n_parts
         if not model.present:
             return
-        self._gain = effector_source(model, time_d, tumor_survival) * supply
+        self._time_d = parts_of(time_d, n_parts)
+        self._gain = effector_source(model, self._time_d, tumor_survival) * supply
         log_alive = np.log(np.maximum(baseline_survival, np.finfo(np.float64).tiny))
-        self._loss = model.loss_rate_per_d - np.diff(log_alive) / np.diff(time_d)
-        self.active = float(model.baseline * baseline_survival[0] * supply[0])
+        self._loss = model.loss_rate_per_d - np.diff(log_alive) / np.diff(self._time_d)
+        self.active[:] = model.baseline * baseline_survival[0] * supply[0]
 
     def advance(self, j: int, engaged_share: float) -> None:
         """Advance from grid point j - 1 to j with the mean share that is engaged in between."""
         if not self.present:
             return
-        times = self._time_d[j - 1 : j + 1]
-        loss = self._loss[j - 1]
+        part = slice((j - 1) * self._n_parts, j * self._n_parts + 1)
+        times, gain = self._time_d[part], self._gain[part]
+        loss = self._loss[part.start : part.stop - 1]
         tiring = 0.0 if self.exhaustion is None else self.exhaustion.rate_per_d * engaged_share
-        before = self.active
-        gain = self._gain[j - 1 : j + 1]
-        self.active = float(relax(times, loss + tiring, gain, before)[1])
+        self.active = relax(times, loss + tiring, gain, float(self.active[-1]))
         if tiring > 0.0:
-            source = tiring * np.array([before, self.active])
-            self.exhausted = float(relax(times, loss, source, self.exhausted)[1])
+            self.exhausted = relax(times, loss, tiring * self.active, float(self.exhausted[-1]))
+        else:
+            self.exhausted = relax(times, loss, 0.0 * gain, float(self.exhausted[-1]))
 
     @property
-    def effective(self) -> float:
-        """Return active effectors, and exhausted ones by what they still do."""
+    def effective(self) -> FloatArray:
+        """Return active effectors, and exhausted ones by what they still do, in the last step."""
         if self.exhaustion is None:
             return self.active
         return self.active + self.exhaustion.output_share * self.exhausted
@@ -93,21 +98,42 @@ class Gamma:
         self._rates = rates
         self.amount = 0.0
 
-    def mean_of_step(self, step_d: float, engaged: float, engaged_next: float) -> float:
-        """Return the mean over a step in which the engaged effectors change linearly."""
+    def mean_of_step(self, step_d: float, working: FloatArray) -> float:
+        """Return the mean over a step with these working effectors in its parts."""
         if self._rates is None:
             return 0.0
-        source = self._rates.secretion_per_d * 0.5 * (engaged + engaged_next)
-        end = self._after(step_d, engaged, engaged_next)
-        return max(0.0, (source - (end - self.amount) / step_d) / self._rates.loss_per_d)
+        within = self._within(step_d, working)
+        return float(np.mean(0.5 * (within[1:] + within[:-1])))
 
-    def advance(self, step_d: float, engaged: float, engaged_next: float) -> None:
+    def advance(self, step_d: float, working: FloatArray) -> None:
         """Advance by one step."""
         if self._rates is not None:
-            self.amount = self._after(step_d, engaged, engaged_next)
+            self.amount = float(self._within(step_d, working)[-1])
 
-    def _after(self, step_d: float, engaged: float, engaged_next: float) -> float:
+    def _within(self, step_d: float, working: FloatArray) -> FloatArray:
         assert self._rates is not None
-        source = self._rates.secretion_per_d * np.array([engaged, engaged_next])
-        times = np.array([0.0, step_d])
-        return float(relax(times, self._rates.loss_per_d, source, self.amount)[1])
+        times = step_d * np.linspace(0.0, 1.0, working.size)
+        source = self._rates.secretion_per_d * working
+        return relax(times, self._rates.loss_per_d, source, self.amount)
+
+
+def parts_of(time_d: FloatArray, n_parts: int) -> FloatArray:
+    """Return a grid with each step cut into equal parts; the points of the grid stay the same.
+
+    Examples
+    --------
+    >>> parts_of(np.array([0.0, 1.0, 3.0]), 2)
+    array([0. , 0.5, 1. , 2. , 3. ])
+    """
+    part = np.arange(n_parts) / n_parts
+    fine = time_d[:-1, None] + np.diff(time_d)[:, None] * part
+    return np.append(fine.ravel(), time_d[-1])
+
+
+def survival_on_parts(time_d: FloatArray, survival: FloatArray, fine_d: FloatArray) -> FloatArray:
+    """Return a mean survival, known on a grid, between its points by a monotone cubic."""
+    from scipy.interpolate import PchipInterpolator
+
+    if time_d.size < 2:
+        return survival
+    return np.asarray(PchipInterpolator(time_d, survival)(fine_d))

@@ -18,7 +18,7 @@ from immunodose.immune_kill import T_CELL, effector_baseline, warn_of_untreated_
 from immunodose.immune_killers import KillOptions, KillParameters, require_used
 from immunodose.immune_mean_field import MACROPHAGE_KEYS, MeanField, MeanFieldInputs
 from immunodose.immune_mechanism import Mechanism
-from immunodose.immune_population import Exhaustion, GammaRates
+from immunodose.immune_population import Exhaustion, GammaRates, parts_of
 from immunodose.immune_signals import SignalModel
 from immunodose.immune_time import OutputTimes, TimeGrid, make_grid
 from immunodose.memory import require_memory
@@ -48,6 +48,8 @@ _JUMP_D = 1e-9
 _SMALLEST = float(np.finfo(np.float64).smallest_subnormal)
 _BYTES_PER_CELL = 200.0  # state of signals and of competing causes
 _BYTES_PER_CELL_OUTPUT = 56.0  # up to 14 variables in float32
+_ARRIVAL = np.array([0.0, 0.01, 0.03, 0.1, 0.3, 1.0])  # grid points, in absorption times
+_ONSET = 0.5 ** np.arange(1.0, 7.0)  # grid points after an onset, in steps
 _CALL = "immune_response"
 _CAUSE = "death_fraction:"
 
@@ -84,14 +86,14 @@ def mean_field(given: ResponseInputs) -> xr.Dataset:
     inputs.signals.sets.require_effect(rest, _CALL)
     _require_memory(given, is_tumor.size)
     grids = _Grids(given, inputs)
-    step_d, error = _step(inputs, grids)
-    found = _run(inputs, grids, step_d, given.progress)
+    level, error = _step(inputs, grids)
+    found = _run(inputs, grids, level, given.progress)
     attrs: dict[str, Any] = {"warnings": given.ds.attrs.get("warnings", "[]")}
     if inputs.effectors.present:
         warn_of_untreated_host(attrs, given.ds, host)
     attrs.update(
         response_engine="mean_field",
-        response_step_d=step_d,
+        response_step_d=grids.step_d / 2**level,
         response_step_error=error,
         host_supply="untreated" if host.time_d is None else "simulated",
         ifn_gamma_feedback=int(given.ifn_gamma),
@@ -213,14 +215,21 @@ class _Grids:
         if inputs.effectors.present:
             breaks.append(np.array([delay_d - _JUMP_D, delay_d]))
             if inputs.options.course is not None:
-                breaks.append(inputs.options.course.breaks_d())
-        self.breaks_d = np.concatenate(breaks)
+                # An antibody arrives much faster than all else changes.
+                arrival_d = 1.0 / inputs.options.course.parameters.value("absorption_rate")
+                injected = inputs.options.course.breaks_d()[:, None]
+                breaks.append((injected + arrival_d * _ARRIVAL).ravel())
         span = np.diff(np.unique(np.append(self.outputs.time_d, 0.0)))
-        self.first_step_d = min(_FIRST_STEP_D, float(span.max(initial=0.0)) or _FIRST_STEP_D)
+        self.step_d = min(_FIRST_STEP_D, float(span.max(initial=0.0)) or _FIRST_STEP_D)
+        # The response to a dose that sets in rises first by itself, then with the dose.
+        onsets = np.append(inputs.signals.breaks_d(), 0.0)[:, None]
+        breaks.append((onsets + self.step_d * _ONSET).ravel())
+        self._base = make_grid(self.outputs, self.step_d, np.concatenate(breaks))
 
-    def at(self, step_d: float) -> TimeGrid:
-        """Return the grid of steps of at most `step_d`."""
-        return make_grid(self.outputs, step_d, self.breaks_d)
+    def at(self, level: int) -> TimeGrid:
+        """Return the grid with every step of the coarsest one halved `level` times."""
+        n_parts = 2**level
+        return TimeGrid(parts_of(self._base.time_d, n_parts), self._base.output_index * n_parts)
 
     def summary_at(self, output: int) -> bool:
         """Return whether the population values of this output are kept."""
@@ -239,11 +248,9 @@ class _Found:
     cells: list[dict[str, RealArray]]
 
 
-def _run(
-    inputs: MeanFieldInputs, grids: _Grids, step_d: float, progress: Progress | None
-) -> _Found:
+def _run(inputs: MeanFieldInputs, grids: _Grids, level: int, progress: Progress | None) -> _Found:
     """Step over the grid and keep what is asked for."""
-    grid = grids.at(step_d)
+    grid = grids.at(level)
     run = MeanField(inputs, grid.time_d)
     found = _Found([], [])
     where = {int(j): k for k, j in enumerate(grid.output_index)}
@@ -260,34 +267,34 @@ def _run(
     return found
 
 
-def _step(inputs: MeanFieldInputs, grids: _Grids) -> tuple[float, float]:
-    """Return a step whose error on a sample of cells is small, and that error.
+def _step(inputs: MeanFieldInputs, grids: _Grids) -> tuple[int, float]:
+    """Return a level whose error on a sample of cells is small, and that error.
 
     The scheme is of second order: the error of a step is 4/3 of the change by halving it.
     """
     n = inputs.log_survival.size
     sample = inputs
     if inputs.signals.mechanism.spread == "none" and n > _SAMPLE:
-        order = np.argsort(inputs.log_survival, kind="stable")
-        sample = inputs.of(order[np.linspace(0, n - 1, _SAMPLE).astype(np.int64)])
-    step_d = grids.first_step_d
-    before = _trial(sample, grids, step_d)
+        ends = [int(np.argmin(inputs.log_survival)), int(np.argmax(inputs.log_survival))]
+        even = np.linspace(0, n - 1, _SAMPLE).astype(np.int64)
+        sample = inputs.of(np.unique(np.append(even, ends)))
+    before = _trial(sample, grids, 0)
     error = np.inf
-    for _ in range(_HALVINGS):
-        now = _trial(sample, grids, 0.5 * step_d)
+    for level in range(_HALVINGS):
+        now = _trial(sample, grids, level + 1)
         error = 4.0 / 3.0 * float(np.max(np.abs(now - before), initial=0.0))
         if error <= _TOLERANCE:
-            return step_d, error
-        step_d, before = 0.5 * step_d, now
+            return level, error
+        before = now
     raise ConvergenceError(
-        f"immune_response did not converge: with a step of {step_d:g} d its error is still "
-        f"{error:g}. Check rate constants for values far above 1 per minute."
+        f"immune_response did not converge: with a step of {grids.step_d / 2**_HALVINGS:g} d its "
+        f"error is still {error:g}. Check rate constants for values far above 1 per minute."
     )
 
 
-def _trial(inputs: MeanFieldInputs, grids: _Grids, step_d: float) -> FloatArray:
+def _trial(inputs: MeanFieldInputs, grids: _Grids, level: int) -> FloatArray:
     """Return all that must settle, each relative to its scale."""
-    grid = grids.at(step_d)
+    grid = grids.at(level)
     run = MeanField(inputs, grid.time_d)
     rows: list[Any] = []
     populations: list[list[float]] = []
@@ -300,7 +307,7 @@ def _trial(inputs: MeanFieldInputs, grids: _Grids, step_d: float) -> FloatArray:
             top = float(mhc1.max(initial=0.0)) or 1.0
             rows += [mhc1 / top, cells["kill_probability"], cells["kill_fraction_immune"]]
             rows.append([run.summary()["surviving_fraction"]])
-            populations.append([run.effectors.effective, run.gamma.amount])
+            populations.append([float(run.effectors.effective[-1]), run.gamma.amount])
     scale = np.max(populations, axis=0)
     rows.append((np.array(populations) / np.where(scale > 0.0, scale, 1.0)).ravel())
     return np.concatenate([np.asarray(row, dtype=np.float64) for row in rows])

@@ -173,10 +173,11 @@ def test_the_hit_chain_does_not_depend_on_the_steps(
     for n in (1, n_steps):
         hits = np.zeros((20, n_hits))
         hits[:, 0] = 1.0
-        before, step, total = rate * hit_per_d, np.zeros(20), np.zeros(20)
+        before, step, total = rate.copy(), np.zeros(20), np.zeros(20)
+        half = 0.5 * hit_per_d * 1.3 / n
         for _ in range(n):
             _core.immune.advance_hits(
-                rate=rate, factor=hit_per_d, before=before, n_hits=n_hits,
+                rate=rate, weight_before=half, weight_now=half, before=before, n_hits=n_hits,
                 recovery_per_d=recovery_per_d, step_d=1.3 / n, hits=hits, exponent=step,
                 n_threads=1,
             )  # fmt: skip
@@ -203,19 +204,23 @@ def test_a_step_of_many_cells_equals_numpy(n_threads: int, seed: int, n: int) ->
     was = old.copy()
     sums = _core.immune.compete(
         log_survival=log_survival, share=share, delivered_before=before, delivered_now=now,
-        killers=[(rate, 0.7, old, exponent, first)], first_radiation=first_radiation,
-        values=[value], step_d=0.3, n_threads=n_threads,
+        killers=[(rate, 0.2, 0.7, old, exponent, first)], first_radiation=first_radiation,
+        values=[value], n_threads=n_threads,
     )  # fmt: skip
     radiation = -(share @ (now - before)) * log_survival
-    step = 0.15 * (was + 0.7 * rate)
+    step = 0.2 * was + 0.7 * rate
     alive = np.exp((share @ before) * log_survival - past)
     died = alive * -np.expm1(-(radiation + step))
     np.testing.assert_allclose(exponent, past + step, rtol=1e-13)
-    np.testing.assert_allclose(old, 0.7 * rate, rtol=1e-14)
+    np.testing.assert_array_equal(old, rate)
     np.testing.assert_allclose(first, died * step / (radiation + step), rtol=1e-10, atol=1e-300)
     np.testing.assert_allclose(
         first_radiation, died * radiation / (radiation + step), rtol=1e-10, atol=1e-300
     )
+    survivors = _core.immune.radiation_survivors(
+        log_survival=log_survival, share=share, delivered=now, n_threads=n_threads
+    )
+    np.testing.assert_allclose(survivors, np.exp((share @ now) * log_survival).sum(), rtol=1e-11)
     left = alive - died
     expected = [left.sum(), first_radiation.sum(), first.sum(), (left * value).sum()]
     np.testing.assert_allclose(sums, expected, rtol=1e-10, atol=1e-12 * n)

@@ -94,3 +94,48 @@ def two_killers(
         alive = alive * np.exp(-h * np.sum(list(hazard.values()), axis=0))
     net = {f"net_{name}": -np.expm1(-value) for name, value in exponent.items()}
     return {**first, **net, "alive": alive}
+
+
+def mean_field(
+    mhc1_baseline: Array,
+    of: Callable[[str], float],
+    *,
+    rate_per_d: float,
+    log_survival: Array,
+    time_d: float,
+    n: int = 30_000,
+) -> dict[str, Array]:
+    """Euler steps of Eq. 15-17: interferon-gamma raises MHC-I and PD-L1, effectors tire.
+
+    Mass action, Hill recognition, PD-1, no response of MHC-I to radiation, no priming.
+    """
+    h = time_d / n
+    m, p = mhc1_baseline.copy(), np.ones(mhc1_baseline.size)
+    alive, exponent = np.ones(m.size), np.zeros(m.size)
+    active, exhausted, gamma = of("effector_to_target_ratio"), 0.0, 0.0
+    baseline = active
+    for j in range(n):
+        share = of("recognized_peptide_share") * m
+        f = share ** of("pmhc_power")
+        f = f / (f + of("pmhc_half_kill") ** of("pmhc_power"))
+        x = p ** of("pd1_power")
+        seen = f * of("pd1_half_inhibition") ** of("pd1_power")
+        seen = seen / (of("pd1_half_inhibition") ** of("pd1_power") + x)
+        working = active + of("exhausted_output_share") * exhausted
+        weight = alive / alive.sum()
+        tired = of("exhaustion_rate") * float(weight @ f) * active
+        secreted = 24.0 * of("ifn_gamma_secretion_rate") * working * float(weight @ seen)
+        g = gamma ** of("ifn_gamma_power")
+        response = g / (g + of("ifn_gamma_half") ** of("ifn_gamma_power"))
+        hazard = of("killing_rate_constant") * working * seen
+        radiation = -log_survival * rate_per_d * math.exp(-rate_per_d * (j + 0.5) * h)
+        alive = alive * np.exp(-h * (hazard + radiation))
+        exponent += h * hazard
+        turnover = of("mhc1_turnover_rate")
+        m += h * turnover * (mhc1_baseline + of("mhc1_ifn_gamma_max") * response - m)
+        p += h * of("pdl1_rate") * (1.0 + (of("pdl1_fold_max") - 1.0) * response - p)
+        gamma += h * (secreted - of("ifn_gamma_loss_rate") * gamma)
+        exhausted += h * (tired - of("effector_loss_rate") * exhausted)
+        active += h * (of("effector_loss_rate") * (baseline - active) - tired)
+    populations = np.array([active, exhausted, gamma, alive.mean()])
+    return {"mhc1": m, "pdl1": p, "killed": -np.expm1(-exponent), "populations": populations}

@@ -103,8 +103,9 @@ def test_the_hit_chain_equals_the_matrix_exponential(hit_per_d: float, n_hits: i
     hits[0, 0] = 1.0
     step = np.zeros(1)
     _core.immune.advance_hits(
-        rate=np.ones(1), factor=hit_per_d, before=np.full(1, hit_per_d), n_hits=n_hits,
-        recovery_per_d=28.8, step_d=0.01, hits=hits, exponent=step, n_threads=1,
+        rate=np.ones(1), weight_before=0.005 * hit_per_d, weight_now=0.005 * hit_per_d,
+        before=np.ones(1), n_hits=n_hits, recovery_per_d=28.8, step_d=0.01, hits=hits,
+        exponent=step, n_threads=1,
     )  # fmt: skip
     dead = oracle.hit_death(hit_per_d, 28.8, n_hits, 0.01)
     assert -math.expm1(-step[0]) == pytest.approx(dead, rel=1e-9, abs=1e-300)

@@ -12,7 +12,7 @@
 namespace immunodose {
 namespace {
 
-constexpr std::size_t cells_per_block = 2048;
+constexpr std::size_t cells_per_block = 512;  // 20 KiB of Block, in the first-level cache
 constexpr std::size_t lanes = 8;
 
 void require_size(std::size_t found, std::size_t expected, const char* name) {
@@ -22,7 +22,7 @@ void require_size(std::size_t found, std::size_t expected, const char* name) {
   }
 }
 
-// Exponents of one block of cells, kept in the first-level cache.
+// Exponents of one block of cells.
 struct Block {
   std::array<double, cells_per_block> total;      // of all causes before the step
   std::array<double, cells_per_block> step;       // of all causes in the step
@@ -67,28 +67,28 @@ IMMUNODOSE_INLINED void add_radiation(const RadiationStep<Real>& radiation, std:
 }
 
 template <class Real>
-IMMUNODOSE_INLINED double exponent_step(const Real* rate, const Real* before, double factor,
-                                        double half_step_d, std::size_t i) {
-  const double now = factor * static_cast<double>(rate[i]);
-  return before == nullptr ? now : half_step_d * (static_cast<double>(before[i]) + now);
+IMMUNODOSE_INLINED double exponent_step(const KillerStep<Real>& killer, const Real* rate,
+                                        const Real* before, std::size_t i) {
+  const double now = killer.weight_now * static_cast<double>(rate[i]);
+  return before == nullptr ? now : killer.weight_before * static_cast<double>(before[i]) + now;
 }
 
 template <class Real>
 IMMUNODOSE_INLINED void add_killer(const KillerStep<Real>& killer, std::size_t begin, std::size_t n,
-                                   double half_step_d, Block& block) {
+                                   Block& block) {
   const Real* const rate = killer.rate.data() + begin;
   const Real* const exponent = killer.exponent.data() + begin;
   if (killer.before.empty()) {
     for (std::size_t i = 0; i < n; ++i) {
       block.total[i] += static_cast<double>(exponent[i]);
-      block.step[i] += killer.factor * static_cast<double>(rate[i]);
+      block.step[i] += exponent_step<Real>(killer, rate, nullptr, i);
     }
     return;
   }
   const Real* const before = killer.before.data() + begin;
   for (std::size_t i = 0; i < n; ++i) {
     block.total[i] += static_cast<double>(exponent[i]);
-    block.step[i] += exponent_step(rate, before, killer.factor, half_step_d, i);
+    block.step[i] += exponent_step(killer, rate, before, i);
   }
 }
 
@@ -99,26 +99,24 @@ IMMUNODOSE_INLINED void die(Block& block, std::size_t n) {
     const double died = alive_before * (0.0 - fast_expm1(-bounded(block.step[i])));
     const double divisor = block.step[i] > 0.0 ? block.step[i] : 1.0;
     block.ratio[i] = died / divisor;
-    block.alive[i] = 1.0 + fast_expm1(-bounded(block.total[i] + block.step[i]));
+    block.alive[i] = alive_before - died;
   }
 }
 
 template <class Real>
 IMMUNODOSE_INLINED void credit_killer(const KillerStep<Real>& killer, std::size_t begin,
-                                      std::size_t n, double half_step_d, const Block& block) {
+                                      std::size_t n, const Block& block) {
   const Real* const rate = killer.rate.data() + begin;
   Real* const exponent = killer.exponent.data() + begin;
   Real* const first = killer.first.data() + begin;
   Real* const before = killer.before.empty() ? nullptr : killer.before.data() + begin;
   for (std::size_t i = 0; i < n; ++i) {
-    const double step = exponent_step(rate, before, killer.factor, half_step_d, i);
+    const double step = exponent_step(killer, rate, before, i);
     first[i] = static_cast<Real>(static_cast<double>(first[i]) + block.ratio[i] * step);
     exponent[i] = static_cast<Real>(static_cast<double>(exponent[i]) + step);
   }
   if (before == nullptr) return;
-  for (std::size_t i = 0; i < n; ++i) {
-    before[i] = static_cast<Real>(killer.factor * static_cast<double>(rate[i]));
-  }
+  for (std::size_t i = 0; i < n; ++i) before[i] = rate[i];
 }
 
 template <class Real>
@@ -157,7 +155,6 @@ struct Step {
   std::span<const KillerStep<Real>> killers;
   std::span<Real> first_radiation;
   std::span<const std::span<const Real>> values;
-  double half_step_d;
 };
 
 template <class Real>
@@ -165,10 +162,10 @@ IMMUNODOSE_INLINED void block_body(const Step<Real>& step, std::size_t begin, st
                                    double* sums) {
   Block block;
   add_radiation(step.radiation, begin, n, block);
-  for (const auto& killer : step.killers) add_killer(killer, begin, n, step.half_step_d, block);
+  for (const auto& killer : step.killers) add_killer(killer, begin, n, block);
   die(block, n);
   for (const auto& killer : step.killers) {
-    credit_killer(killer, begin, n, step.half_step_d, block);
+    credit_killer(killer, begin, n, block);
   }
   Real* const first = step.first_radiation.data() + begin;
   for (std::size_t i = 0; i < n; ++i) {
@@ -256,9 +253,9 @@ template <class Real>
 std::vector<double> compete(const RadiationStep<Real>& radiation,
                             std::span<const KillerStep<Real>> killers,
                             std::span<Real> first_radiation,
-                            std::span<const std::span<const Real>> values, double step_d,
-                            int n_threads, const StopPoll& stop) {
-  const Step<Real> step{radiation, killers, first_radiation, values, 0.5 * step_d};
+                            std::span<const std::span<const Real>> values, int n_threads,
+                            const StopPoll& stop) {
+  const Step<Real> step{radiation, killers, first_radiation, values};
   validate(step);
   const std::size_t n = radiation.log_survival.size();
   const std::size_t n_blocks = (n + cells_per_block - 1) / cells_per_block;
@@ -303,11 +300,11 @@ template double radiation_survivors<float>(const RadiationStep<float>&, int, con
 template double radiation_survivors<double>(const RadiationStep<double>&, int, const StopPoll&);
 template std::vector<double> compete<float>(const RadiationStep<float>&,
                                             std::span<const KillerStep<float>>, std::span<float>,
-                                            std::span<const std::span<const float>>, double, int,
+                                            std::span<const std::span<const float>>, int,
                                             const StopPoll&);
 template std::vector<double> compete<double>(const RadiationStep<double>&,
                                              std::span<const KillerStep<double>>, std::span<double>,
-                                             std::span<const std::span<const double>>, double, int,
+                                             std::span<const std::span<const double>>, int,
                                              const StopPoll&);
 
 }  // namespace immunodose

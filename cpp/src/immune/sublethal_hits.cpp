@@ -102,9 +102,10 @@ double advance_cell(Real* state, double hit_per_d, const HitModel& model, double
 }  // namespace
 
 template <class Real>
-void advance_hits(std::span<const Real> rate, double factor, std::span<Real> before,
-                  const HitModel& model, double step_d, std::span<Real> hits,
-                  std::span<Real> exponent, int n_threads, const StopPoll& stop) {
+void advance_hits(std::span<const Real> rate, double weight_before, double weight_now,
+                  std::span<Real> before, const HitModel& model, double step_d,
+                  std::span<Real> hits, std::span<Real> exponent, int n_threads,
+                  const StopPoll& stop) {
   const std::size_t n = rate.size();
   if (model.n_hits < 1 || model.n_hits > most_hits) {
     throw InputError("n_hits: got " + std::to_string(model.n_hits) + ", expected 1 to 8");
@@ -118,19 +119,21 @@ void advance_hits(std::span<const Real> rate, double factor, std::span<Real> bef
       static_cast<std::int64_t>(n), cells_per_block, n_threads,
       [&](std::int64_t begin, std::int64_t end) {
         for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-          const double now = factor * static_cast<double>(rate[i]);
-          const double hit_per_d = 0.5 * (static_cast<double>(before[i]) + now);
+          const double hit_per_d = (weight_before * static_cast<double>(before[i]) +
+                                    weight_now * static_cast<double>(rate[i])) /
+                                   step_d;
           exponent[i] =
               static_cast<Real>(advance_cell(&hits[i * n_hits], hit_per_d, model, step_d));
-          before[i] = static_cast<Real>(now);
+          before[i] = rate[i];
         }
       },
       stop);
 }
 
-template void advance_hits<float>(std::span<const float>, double, std::span<float>, const HitModel&,
-                                  double, std::span<float>, std::span<float>, int, const StopPoll&);
-template void advance_hits<double>(std::span<const double>, double, std::span<double>,
+template void advance_hits<float>(std::span<const float>, double, double, std::span<float>,
+                                  const HitModel&, double, std::span<float>, std::span<float>, int,
+                                  const StopPoll&);
+template void advance_hits<double>(std::span<const double>, double, double, std::span<double>,
                                    const HitModel&, double, std::span<double>, std::span<double>,
                                    int, const StopPoll&);
 

@@ -161,10 +161,9 @@ def compete(
     share: RealArray | None,
     delivered_before: npt.ArrayLike,
     delivered_now: npt.ArrayLike,
-    killers: Sequence[tuple[RealArray, float, RealArray | None, RealArray, RealArray]],
+    killers: Sequence[tuple[RealArray, float, float, RealArray | None, RealArray, RealArray]],
     first_radiation: RealArray,
     values: Sequence[RealArray],
-    step_d: float,
     n_threads: int,
 ) -> list[float]: ...
 def radiation_survivors(
@@ -172,7 +171,8 @@ def radiation_survivors(
 ) -> float: ...
 def advance_hits(
     rate: RealArray,
-    factor: float,
+    weight_before: float,
+    weight_now: float,
     before: RealArray,
     n_hits: int,
     recovery_per_d: float,
