@@ -112,9 +112,6 @@ RESPONSE_VARIABLES: dict[str, Variable] = {
     "engaged_fraction": Variable(
         "1", "mean recognition of the living tumor cells by CD8 T cells", _POPULATION
     ),
-    "ifn_gamma_mean": Variable(
-        "molecules", "mean interferon-gamma in the tissue volume of one cell", _POPULATION
-    ),
     "pdl1_fold_mean": Variable(
         "1", "mean surface PD-L1 of the living tumor cells relative to its baseline", _POPULATION
     ),
