@@ -200,10 +200,12 @@ class SignalField:
         self._last = (dt_d, np.exp(-x), dt_d * risen)
         return self._last[1], self._last[2]
 
-    def sample(self, points_um: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    def sample(
+        self, points_um: npt.ArrayLike, *, out: npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.float32]:
         """Return the concentration at each point: amount per tissue volume of one cell."""
         voxel = self._voxels(points_um)
-        value = np.empty(voxel.size, dtype=np.float32)
+        value = np.empty(voxel.size, dtype=np.float32) if out is None else out
         _core.immune.sample_voxels(self.amount, voxel, self._per_cell, value, self._n_threads)
         return value
 
@@ -222,12 +224,9 @@ class SignalField:
         self.amount, self._modes = np.zeros(self.shape), None
 
     def _add(self, grid: FloatArray, voxel: IntArray, values: npt.NDArray[np.float32]) -> None:
-        bad = ~(np.isfinite(values) & (values >= 0.0))
-        if bad.any():
-            i = int(np.argmax(bad))
-            raise InputError(
-                f"amount[{i}] = {values[i]} (allowed: finite and >= 0; {int(bad.sum())} such)."
-            )
+        if not values.min(initial=0.0) >= 0.0 or not np.isfinite(values.max(initial=0.0)):
+            i = int(np.argmax(~(np.isfinite(values) & (values >= 0.0))))
+            raise InputError(f"amount[{i}] = {values[i]} (allowed: finite and >= 0).")
         _core.immune.deposit_in_voxels(grid, voxel, np.ascontiguousarray(values), self._n_threads)
 
 

@@ -74,9 +74,10 @@ class SignalCells:
             return np.ascontiguousarray(values[..., rows]) if values.size else values
 
         arrays: Any = {name: taken(getattr(self, name)) for name in (*_FIXED, *_STATE)}
+        arrays_of = {id(amount): taken(amount) for amount in self.pools.values()}  # some are shared
         return replace(
             self,
-            pools={name: taken(amount) for name, amount in self.pools.items()},
+            pools={name: arrays_of[id(amount)] for name, amount in self.pools.items()},
             dose_Gy={name: taken(dose) for name, dose in self.dose_Gy.items()},
             ifn_gamma=_NONE,
             driver=_NONE,

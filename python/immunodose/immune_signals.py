@@ -21,8 +21,8 @@ from immunodose.immune_signal_cells import SignalCells, signal_cells
 from immunodose.immune_signal_constants import SignalNumbers, pool_rates, signal_numbers
 from immunodose.immune_signal_sets import SignalSets, signal_sets
 from immunodose.immune_spread import Spreading, spreading
-from immunodose.immune_triggers import trigger_amounts
-from immunodose.response_inputs import TUMOR, ParametersByType, cell_types
+from immunodose.immune_triggers import Amounts, trigger_amounts
+from immunodose.response_inputs import TUMOR, ParametersByType, cell_types, warn
 from immunodose.rng import RngLike
 from immunodose.threads import resolve_threads
 from immunodose.typing import FloatArray, IntArray
@@ -113,6 +113,11 @@ class SignalModel:
         ------
         InputError
             If a needed variable or parameter is missing or out of range.
+
+        Warns
+        -----
+        ValidityWarning
+            If a nucleus gets more dose than the data behind the signaling set.
         """
         mechanism = require_mechanism(mechanism)
         sets = signal_sets(parameters, overrides or {})
@@ -124,6 +129,7 @@ class SignalModel:
         rates = pool_rates(mechanism, sets)
         threads = resolve_threads(n_threads)
         cells = signal_cells(ds, sets, mechanism, amounts, is_tumor, rng)
+        _warn_of_dose(ds, sets, amounts, cells)
         spread = spreading(ds, sets, mechanism, numbers, is_tumor, voxel_um, threads)
         return cls(mechanism, sets, numbers, rates, amounts.courses, cells, spread, threads)
 
@@ -339,3 +345,17 @@ class SignalModel:
     def attrs(self) -> dict[str, str]:
         """Provenance for a Dataset: mechanism, sets, overrides, assumed values read."""
         return {**self.cells.attrs, "mechanism": self.mechanism.to_json(), **self.sets.attrs()}
+
+
+def _warn_of_dose(ds: xr.Dataset, sets: SignalSets, amounts: Amounts, cells: SignalCells) -> None:
+    limit_Gy = sets.value("validity_signal_dose_max")
+    total = np.sum([dose.sum(axis=0) for dose in amounts.dose_Gy.values()], axis=0)
+    beyond = int((total > limit_Gy).sum())
+    if beyond:
+        cells.attrs["warnings"] = ds.attrs.get("warnings", "[]")
+        warn(
+            cells.attrs,
+            f"{beyond} cells get up to {float(total.max()):g} Gy to the nucleus, beyond the "
+            f"{limit_Gy:g} Gy of the data behind signaling set {sets.signaling.name!r}: their "
+            "signals are an extrapolation.",
+        )

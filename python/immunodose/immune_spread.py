@@ -33,6 +33,7 @@ class Signal:
     grid: SignalField | None = None
     mean: float = 0.0
     now: Array32 = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    before: Array32 = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
 
 
 @dataclass(slots=True)
@@ -49,30 +50,38 @@ class Spreading:
         """Start without any signal."""
         for signal in self.signals.values():
             signal.mean = 0.0
-            signal.now = np.zeros(n_cells, dtype=np.float32)
             if signal.grid is not None:
+                signal.now = np.zeros(n_cells, dtype=np.float32)
+                signal.before = np.zeros(n_cells, dtype=np.float32)
                 signal.grid.clear()
 
     def advance(self, cells: Any, duration_d: float, emitting: Array32 | None) -> None:
         """Turn what the cells release per day into what they meet in the middle of the step."""
         for name, signal in self.signals.items():
-            released: Array32 = getattr(cells, name)
+            values: Array32 = getattr(cells, name)
             if emitting is not None:
-                released = released * emitting
-            before = signal.now
+                values *= emitting
             if signal.grid is None:
-                signal.mean = _relaxed(signal, float(released.mean(dtype=np.float64)), duration_d)
-                signal.now = np.full(released.size, signal.mean, dtype=np.float32)
-            else:
-                assert self.voxel is not None
-                signal.grid.advance(duration_d, points_um=self.voxel, rate_per_d=released)
-                signal.now = signal.grid.sample(self.voxel)
-            getattr(cells, name)[...] = np.float32(0.5) * (before + signal.now)
+                before = signal.mean
+                gain_per_d = float(values.mean(dtype=np.float64))
+                signal.mean = _relaxed(signal, gain_per_d, duration_d)
+                values.fill(0.5 * (before + signal.mean))
+                continue
+            assert self.voxel is not None
+            signal.grid.advance(duration_d, points_um=self.voxel, rate_per_d=values)
+            signal.before, signal.now = signal.now, signal.before
+            signal.grid.sample(self.voxel, out=signal.now)
+            np.add(signal.before, signal.now, out=values)
+            values *= np.float32(0.5)
 
     def show(self, cells: Any) -> None:
         """Leave the signals at the end of the step in the arrays of the cells."""
         for name, signal in self.signals.items():
-            getattr(cells, name)[...] = signal.now
+            values: Array32 = getattr(cells, name)
+            if signal.grid is None:
+                values.fill(signal.mean)
+            else:
+                values[...] = signal.now
 
     def of(self, values: Array32, n_cells: int) -> Array32:
         """Return the array, or zeros where the mechanism has no such signal."""
@@ -81,8 +90,8 @@ class Spreading:
     def take(self, rows: IntArray, positions_um: npt.ArrayLike | None) -> None:
         """Gather rows, at new positions if given."""
         for signal in self.signals.values():
-            if signal.now.size:
-                signal.now = signal.now[rows]
+            if signal.grid is not None:
+                signal.now, signal.before = signal.now[rows], signal.before[rows]
         if self.positions_um is None:
             return
         kept = self.positions_um[rows]

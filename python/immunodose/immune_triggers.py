@@ -86,16 +86,17 @@ def trigger_amounts(
         else:
             pools["dna"] = tracks.triggering(nucleus, "nucleus", "dna")
         if mechanism.trex1_window:
-            pools["window"] = per_gy(nucleus, "dna")
+            pools["window"] = pools["dna"] if tracks is None else per_gy(nucleus, "dna")
     if mechanism.has("membrane"):
         membrane = _doses(ds, "membrane", courses, is_tumor)
         if tracks is None:
             pools["membrane"] = per_gy(membrane, "membrane")
         else:
             pools["membrane"] = tracks.triggering(membrane, "membrane", "membrane")
+    arrays = {id(amount): np.ascontiguousarray(amount.T, np.float32) for amount in pools.values()}
     return Amounts(
         courses.all,
-        {name: np.ascontiguousarray(amount.T, np.float32) for name, amount in pools.items()},
+        {name: arrays[id(amount)] for name, amount in pools.items()},
         {name: np.ascontiguousarray(d.T, np.float32) for name, d in nucleus.by_class.items()},
     )
 

@@ -15,7 +15,7 @@ import xarray as xr
 from tests.reference import signals as oracle
 
 import immunodose as imd
-from immunodose.errors import InputError
+from immunodose.errors import InputError, ValidityWarning
 from immunodose.immune_course import Course, PoolRates, pool_tables
 from immunodose.immune_mechanism import Mechanism, mechanism_from_json
 from immunodose.immune_signals import SignalField, SignalModel
@@ -290,6 +290,17 @@ def test_a_beam_beside_a_nuclide_keeps_its_own_course_and_class() -> None:
     np.testing.assert_allclose(both, nuclide + beam, rtol=2e-3)
     memory = 2.0 * mask * math.exp(-3.0 / 6.0) + math.exp(-2.0 / 6.0)
     np.testing.assert_allclose(beam, memory, rtol=1e-3)
+
+
+def test_doses_beyond_the_data_are_a_warning_that_stays() -> None:
+    ds = imd.external_beam(
+        xr.Dataset({"mhc1_baseline": ("cell", [1000.0])}), dose_Gy=31.0
+    )  # fmt: skip
+    with pytest.warns(ValidityWarning, match=r"1 cells get up to 31 Gy .* beyond the 30 Gy"):
+        out = imd.mhc1_expression(
+            ds, parameters="b16f10", time_d=1.0, mechanism=mechanism(triggers="damage")
+        )
+    assert "extrapolation" in json.loads(out.attrs["warnings"])[0]
 
 
 # the seam

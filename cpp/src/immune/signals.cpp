@@ -62,6 +62,23 @@ IMMUNODOSE_INLINED void remember(const Memory& memory, std::span<const float> ta
 
 IMMUNODOSE_INLINED float saturated(float ratio) { return ratio / (1.0F + ratio); }
 
+// Whole powers up to `most_multiplied` by multiplication. Ratios are cut where H is 1 in single
+// precision, so that no power overflows.
+constexpr float most_multiplied = 8.0F;
+constexpr float full_ratio = 1e4F;
+
+IMMUNODOSE_INLINED void raise(int power, std::size_t n, Lanes& x) {
+  if (power == 1) return;
+  Lanes square;
+  for (std::size_t k = 0; k < n; ++k) square[k] = x[k] < full_ratio ? x[k] : full_ratio;
+  for (std::size_t k = 0; k < n; ++k) x[k] = (power & 1) != 0 ? square[k] : 1.0F;
+  for (int rest = power >> 1; rest != 0; rest >>= 1) {
+    for (std::size_t k = 0; k < n; ++k) square[k] *= square[k];
+    if ((rest & 1) == 0) continue;
+    for (std::size_t k = 0; k < n; ++k) x[k] *= square[k];
+  }
+}
+
 IMMUNODOSE_INLINED void respond_in_place(const ResponseCurve& curve, std::size_t n, Lanes& x) {
   if (curve.poisson) {
     constexpr float log2_e = 1.44269504088896341F;
@@ -69,8 +86,10 @@ IMMUNODOSE_INLINED void respond_in_place(const ResponseCurve& curve, std::size_t
     return;
   }
   const float inverse = 1.0F / curve.half;
-  if (curve.power == 1.0F) {
-    for (std::size_t k = 0; k < n; ++k) x[k] = saturated(x[k] * inverse);
+  if (curve.power <= most_multiplied && curve.power == std::floor(curve.power)) {
+    for (std::size_t k = 0; k < n; ++k) x[k] *= inverse;
+    raise(static_cast<int>(curve.power), n, x);
+    for (std::size_t k = 0; k < n; ++k) x[k] = saturated(x[k]);
     return;
   }
   const float power = curve.power;
