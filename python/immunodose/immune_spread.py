@@ -90,7 +90,7 @@ class Spreading:
     def take(self, rows: IntArray, positions_um: npt.ArrayLike | None) -> None:
         """Gather rows, at new positions if given."""
         for signal in self.signals.values():
-            if signal.grid is not None:
+            if signal.now.size:
                 signal.now, signal.before = signal.now[rows], signal.before[rows]
         if self.positions_um is None:
             return
