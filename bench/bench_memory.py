@@ -16,10 +16,13 @@ import time
 import warnings
 from typing import Any
 
+import numpy as np
+import xarray as xr
 from scaling import PROBLEMS, scene
 
 import immunodose as imd
 
+LONGEST_OFFSET_UM = 0.3  # of nuclei off their centers, along each axis
 ALL = ("target", "emission", "origin")
 CASES: dict[str, dict[str, Any]] = {
     "one": {"split": ()},
@@ -40,15 +43,29 @@ def status_MB(name: str) -> float:
         return next(int(line.split()[1]) * 1024e-6 for line in file if line.startswith(name))
 
 
-def measure(problem: str, n_cells: int, hard: bool, case: str, n_threads: int) -> dict[str, Any]:
+def cells_of(problem: str, n_cells: int, hard: bool, shifted: bool) -> xr.Dataset:
+    """Return the cells of a problem of scaling.py, or the same with nuclei off their centers."""
+    cells = scene(problem, n_cells, hard=hard)
+    if not shifted:
+        return cells
+    size = (3, cells.sizes["cell"])
+    offset = np.random.default_rng(3).uniform(-LONGEST_OFFSET_UM, LONGEST_OFFSET_UM, size)
+    return cells.assign(
+        {f"nucleus_offset_{axis}": ("cell", by) for axis, by in zip("xyz", offset, strict=True)}
+    )
+
+
+def measure(
+    problem: str, n_cells: int, hard: bool, shifted: bool, case: str, n_threads: int
+) -> dict[str, Any]:
     """Run one case in this process."""
     options = {"merge": False, "n_threads": n_threads, **CASES[case]}
     dose = imd.absorbed_dose_rate if "time_h" in options else imd.absorbed_dose
     at_start = status_MB("VmRSS:")
     warnings.simplefilter("ignore")
-    dose(scene(problem, 1000, hard=hard), **options)
+    dose(cells_of(problem, 1000, hard, shifted), **options)
     libraries = status_MB("VmHWM:") - at_start
-    cells = scene(problem, n_cells, hard=hard)
+    cells = cells_of(problem, n_cells, hard, shifted)
     needs = imd.estimate(cells, **options)
     before = status_MB("VmRSS:")
     with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
@@ -63,6 +80,7 @@ def measure(problem: str, n_cells: int, hard: bool, case: str, n_threads: int) -
     return {
         "problem": problem,
         "hard": hard,
+        "shifted": shifted,
         "n_cells": n,
         "case": case,
         "libraries_MB": round(libraries, 1),
@@ -86,11 +104,17 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--no-hard", action="store_true", help="leave out the hard case")
+    parser.add_argument("--shifted", action="store_true", help="nuclei off the centers")
     parser.add_argument("--here", action="store_true", help="one case, in this very process")
     given = parser.parse_args()
     if given.here:
         found = measure(
-            given.problems[0], given.cells[0], not given.no_hard, given.cases[0], given.threads
+            given.problems[0],
+            given.cells[0],
+            not given.no_hard,
+            given.shifted,
+            given.cases[0],
+            given.threads,
         )
         print(json.dumps(found), flush=True)
         return
@@ -101,6 +125,7 @@ def main() -> None:
                     command = [sys.executable, __file__, "--here", "--cells", str(n_cells)]
                     command += ["--problems", problem, "--cases", case]
                     command += ["--threads", str(given.threads), *filter(None, [easy])]
+                    command += ["--shifted"] if given.shifted else []
                     subprocess.run(command, check=True, env={**os.environ, **RETURNED})
 
 

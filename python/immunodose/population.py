@@ -187,7 +187,7 @@ def absorbed_dose(
         Threads; None takes the CPUs that this process may use. The result is the same bit for
         bit.
     merge
-        Whether the variables of `cells` are kept in the result.
+        Whether the variables of `cells` are kept in the result, but for those of a former dose.
     progress
         Called with done, total and a text: several times per nuclide, in hundredths, with the
         nuclide; "monte_carlo" after each nuclide. Ctrl-C, or what it raises, stops the call.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -241,10 +242,11 @@ def require_dose_memory(cells: xr.Dataset, options: DoseOptions) -> None:
         if smaller_MB <= free_MB and smaller_MB < least_MB:
             fits.append(f"{text} ({smaller_MB:.3g} MB)")
             least_MB = smaller_MB
+    others = "split, dtype or " + ("summation" if options.method == "kernel" else "hits=False")
     remedy = (
         f"These fit: {'; '.join(fits)}."
         if fits
-        else "No other split or dtype fits: give at most about "
+        else f"No other {others} fits: give at most about "
         f"{cells_that_fit(n_cells, needed_MB, free_MB)} cells, or free memory."
     )
     raise ResourceError(
@@ -264,24 +266,29 @@ def require_listed(needed_bytes: float) -> None:
 
 
 def smaller_options(options: DoseOptions) -> Iterator[tuple[str, DoseOptions]]:
-    """Yield results that need less memory: single precision, then fewer dims."""
-    splits: list[tuple[str, ...]] = []
-    for dropped in ((), ("nuclide",), ("origin",), ("emission",), ("emission", "origin")):
-        kept = tuple(name for name in options.kept if name not in ("nuclide", *dropped))
-        splits.append(options.kept if not dropped else kept)
+    """Yield arguments that need less memory: single precision, fewer dims, no hits, then lists."""
+    splits: list[tuple[str, ...]] = [options.kept]
+    for dropped in (("nuclide",), ("origin",), ("emission",), ("emission", "origin")):
+        splits.append(tuple(name for name in options.kept if name not in ("nuclide", *dropped)))
     splits.append(())
-    for kept in dict.fromkeys(splits):
-        for dtype in dict.fromkeys((options.dtype, "float32")):
-            smaller = replace(options, kept=kept, dtype=dtype)
-            if smaller != options:
-                split = f"split={kept!r}" if kept != options.kept else ""
-                kind = f'dtype="{dtype}"' if dtype != options.dtype else ""
-                yield ", ".join(filter(None, (split, kind))), smaller
-    if options.method == "monte_carlo" and options.hits:
-        yield "hits=False", replace(options, hits=False)
-        yield "split=(), hits=False", replace(options, kept=(), hits=False)
-    if options.method == "kernel" and options.summation != "cell_list":
-        yield 'summation="cell_list" (slower)', replace(options, summation="cell_list")
+    by_kernel = options.method == "kernel"
+    every = itertools.product(
+        dict.fromkeys((options.summation, "cell_list" if by_kernel else options.summation)),
+        dict.fromkeys((options.hits, options.hits and by_kernel)),
+        dict.fromkeys(splits),
+        dict.fromkeys((options.dtype, "float32")),
+    )
+    for summation, hits, kept, dtype in every:
+        smaller = replace(options, summation=summation, hits=hits, kept=kept, dtype=dtype)
+        changed = {
+            "split": (kept, options.kept),
+            "dtype": (dtype, options.dtype),
+            "summation": (summation, options.summation),
+            "hits": (hits, options.hits),
+        }
+        text = ", ".join(f"{name}={new!r}" for name, (new, old) in changed.items() if new != old)
+        if text:
+            yield text, smaller
 
 
 def cells_that_fit(n_cells: int, needed_MB: float, free_MB: float) -> int:

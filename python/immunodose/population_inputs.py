@@ -20,6 +20,19 @@ if TYPE_CHECKING:
 SPLIT_DIMS = ("nuclide", "target", "emission", "origin")
 DTYPES = ("float64", "float32")
 _ROUNDING = 1e-12  # of the reach of a nucleus, relative to the inside of its cell
+# What was made with a variable, or says how, and would be wrong beside a new one made otherwise.
+_MADE_WITH = {"absorbed_dose": ("absorbed_dose_stderr",)}
+_OF_KERNEL_HITS = ("hit_mean", "unhit_probability", "hit_decay_moment")
+_STATED_WITH = {
+    "absorbed_dose": (
+        "rtol",
+        "periodic_box_um",
+        "summation",
+        "simd",
+        "cross_dose_class_spread",
+    ),
+    "absorbed_dose_rate": ("dose_rate_periodic_box_um",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +157,14 @@ def inside_membrane_offset_um(cells: xr.Dataset, membrane_um: float) -> FloatArr
 
 def with_result(cells: xr.Dataset, result: xr.Dataset) -> xr.Dataset:
     """Return the cells with the variables of the result beside their own."""
-    kept = cells.drop_vars([name for name in result.data_vars if name in cells])
+    old = [str(name) for name in result.data_vars]
+    stale: list[str] = []  # attributes
+    for name in set(old) & set(_STATED_WITH):
+        old += _MADE_WITH.get(name, ())
+        stale += _STATED_WITH[name]
+    if "absorbed_dose" in old and result.attrs.get("method") == "kernel":
+        old += _OF_KERNEL_HITS
+    kept = cells.drop_vars([name for name in old if name in cells])
     if "time" in result.dims and "time" in kept.dims and not result["time"].equals(kept["time"]):
         raise InputError(
             "time_h differs from the times that the cells already have. Use the same times, or "
@@ -155,5 +175,6 @@ def with_result(cells: xr.Dataset, result: xr.Dataset) -> xr.Dataset:
     if "component" in result.dims and "component" in kept.coords:
         kept = kept.drop_vars("component")
     merged = kept.assign_coords(result.coords).assign(result.data_vars)
-    merged.attrs = {**cells.attrs, **result.attrs}
+    attrs = {key: value for key, value in cells.attrs.items() if key not in stale}
+    merged.attrs = {**attrs, **result.attrs}
     return merged

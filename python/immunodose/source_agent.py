@@ -89,6 +89,11 @@ def rate_constant(agent: Agent, half_life_h: float | None, argument: str) -> flo
     """Return the rate constant in s-1 of an effective half-life (NaN if none is given)."""
     if half_life_h is None:
         return math.nan
+    if isinstance(half_life_h, (str, bool)):
+        raise InputError(
+            f"invalid {argument}={half_life_h!r} (allowed: a number in h; the physical half-life "
+            f"of {agent.nuclide} is {agent.half_life_s / SECONDS_PER_HOUR:.6g} h)."
+        )
     if not (math.isfinite(half_life_h) and half_life_h > 0.0):
         raise InputError(f"invalid {argument}={half_life_h} (allowed: finite and > 0).")
     seconds = half_life_h * SECONDS_PER_HOUR

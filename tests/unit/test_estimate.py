@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,9 +40,13 @@ def status_MB(name):
     with open("/proc/self/status", encoding="ascii") as file:
         return next(int(line.split()[1]) * 1024e-6 for line in file if line.startswith(name))
 
-def scene(n, spectrum):
-    return imd.label(imd.cells.lattice(shape=(n, n, n), spacing_um=10.2, cell_radius_um=5.0,
-                                       nucleus_radius_um=4.0), spectrum, decays_per_cell=1.0)
+def scene(n, spectrum, shifted=False):
+    cells = imd.cells.lattice(shape=(n, n, n), spacing_um=10.2, cell_radius_um=5.0,
+                              nucleus_radius_um=4.0)
+    if shifted:  # nuclei off their centers
+        shift = np.random.default_rng(1).uniform(-0.5, 0.5, (3, n**3))
+        cells = cells.assign({f"nucleus_offset_{a}": ("cell", by) for a, by in zip("xyz", shift)})
+    return imd.label(cells, spectrum, decays_per_cell=1.0)
 
 def peak(cells, options):
     before = status_MB("VmRSS:")
@@ -54,8 +59,11 @@ def peak(cells, options):
 options = {"physics": "mird", "n_threads": 1}
 spectra = [imd.emissions_from_csv(file) for file in sys.argv[1:]]
 for spectrum in spectra:
-    imd.absorbed_dose(scene(10, spectrum), **options)
-print(json.dumps([peak(scene(34, spectrum), options) for spectrum in spectra]))
+    for shifted in (False, True):
+        imd.absorbed_dose(scene(10, spectrum, shifted), **options)
+found = [peak(scene(34, spectrum), options) for spectrum in spectra]
+found += [peak(scene(28, spectrum, True), {**options, "split": ()}) for spectrum in spectra]
+print(json.dumps(found))
 """
 
 
@@ -72,7 +80,7 @@ def test_memory_is_an_upper_bound_within_a_factor(tmp_path: Path) -> None:
     )
     # The core may take a finer mesh than the first, which is allowed for.
     for (added_MB, needs, output_MB), factor in zip(
-        json.loads(done.stdout), (1.5, 2.0), strict=True
+        json.loads(done.stdout), (1.5, 2.0, 1.8, 2.2), strict=True
     ):
         fixed = needs["memory: libraries and tables (MB)"] + needs["memory: input (MB)"]
         expected_MB = needs["memory (MB)"] - fixed
@@ -142,9 +150,10 @@ def test_cells_far_apart_need_no_grid_between_them() -> None:
     ("options", "free_MB", "message"),
     [
         ({}, 6.0, r"needs about [\d.]+ MB of memory, 6 MB are .* These fit: dtype="),
-        ({}, 1.0, r"No other split or dtype fits: give at most about \d+ cells"),
-        ({"split": ()}, 1.0, r"No other split or dtype fits"),
-        ({"method": "monte_carlo", "n_histories": 64}, 10.0, r"These fit: split=\(\), hits=False"),
+        ({}, 1.0, r"No other split, dtype or summation fits: give at most about \d+ cells"),
+        ({"split": ()}, 1.0, r"No other split, dtype or summation fits"),
+        ({"method": "monte_carlo", "n_histories": 64}, 10.0, r"fit: .*split=\(\), hits=False"),
+        ({"method": "monte_carlo", "n_histories": 64}, 1.0, r"No other split, dtype or hits=False"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_fits(
@@ -158,15 +167,27 @@ def test_what_does_not_fit_is_refused_with_what_fits(
         imd.absorbed_dose(cells, **options)
 
 
-def test_an_option_that_is_offered_does_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("options", "free_MB", "offered"),
+    [
+        ({"physics": "mird"}, 4.6, r"split=\(\) .*; split=\(\), summation='cell_list' \("),
+        # Nothing else than all three together.
+        ({"physics": "mird"}, 4.0, r"split=\(\), dtype='float32', summation='cell_list' \("),
+        ({"method": "monte_carlo", "n_histories": 64}, 10.0, r"split=\(\), hits=False \("),
+    ],
+)
+def test_an_option_that_is_offered_does_fit(
+    options: dict[str, Any], free_MB: float, offered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each offer is the text of arguments, and the call that it names starts."""
     cells = labeled(20)
-    monkeypatch.setattr(population_estimate, "available_memory_MB", lambda: 6.0)
-    with pytest.raises(ResourceError) as refused:
-        imd.absorbed_dose(cells, physics="mird")
+    monkeypatch.setattr(population_estimate, "available_memory_MB", lambda: free_MB)
+    with pytest.raises(ResourceError, match=f"These fit: .*{offered}") as refused:
+        imd.absorbed_dose(cells, **options)
     offers = str(refused.value).partition("These fit: ")[2].rstrip(".").split("; ")
     for offer in offers:
         text = offer.rpartition(" (")[0]
-        imd.absorbed_dose(cells, physics="mird", **eval(f"dict({text})"))
+        imd.absorbed_dose(cells, **options, **eval(f"dict({text})"))
 
 
 def test_options_are_those_of_the_dose(tmp_path: Path) -> None:

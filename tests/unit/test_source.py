@@ -263,6 +263,11 @@ def test_emissions_of_the_user() -> None:
         ({"medium_decays_per_um3": -1.0}, InputError, "invalid medium_decays_per_um3=-1"),
         ({"effective_half_life_h": 20.0 * 3600.0}, UnitError, "not seconds"),
         ({"effective_half_life_h": 0.0}, InputError, "invalid effective_half_life_h=0"),
+        (
+            {"effective_half_life_h": "physical"},
+            InputError,
+            r"invalid effective_half_life_h='physical' .*a number in h; .*half-life of Lu-177 is 1\d\d",
+        ),
         ({"retention": 50.0}, InputError, "no radioactive progeny"),
         ({"nuclide": "Ac-225", "retention": 50.0}, UnitError, "looks like percent"),
         ({"nuclide": "Ac-225", "retention": {"Fr-222": 0.5}}, InputError, "mean 'Fr-221'"),
