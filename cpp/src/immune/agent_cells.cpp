@@ -14,6 +14,8 @@ namespace immunodose {
 namespace {
 
 constexpr std::int64_t cells_per_block = 512;
+// What so many cells ask of memory fits the first cache.
+constexpr std::size_t n_turns = 16;
 
 // A few cells that take turns: while one computes, what the others asked of memory arrives.
 class Turns {
@@ -21,11 +23,28 @@ class Turns {
   Turns(PhiloxKey key, const Surroundings& around) : draws_(key), around_(around) {}
 
   void play(std::size_t first, std::size_t last) {
-    const ImmuneCells& cells = around_.cells;
-    draws_.fill(cells.id.subspan(first, last - first), around_.options.step);
+    draws_.fill(around_.cells.id.subspan(first, last - first), around_.options.step);
     for (std::size_t i = first; i < last; ++i) ask_for_target(i);
+    for (std::size_t i = first; i < last; i += n_turns) {
+      start(first, i, std::min(last, i + n_turns));
+      for (std::uint32_t cycle = 1; n_active_ > 0; ++cycle) look(first, cycle);
+    }
+  }
+
+ private:
+  void ask_for_target(std::size_t i) const {
+    const std::int32_t row = around_.cells.target[i];
+    if (row < 0) return;
+    prefetch_line(&around_.targets.at.x[static_cast<std::size_t>(row)]);
+    for (const auto& values : around_.targets.susceptibility_per_d) {
+      prefetch_line(&values[static_cast<std::size_t>(row)]);
+    }
+  }
+
+  void start(std::size_t first, std::size_t begin, std::size_t end) {
+    const ImmuneCells& cells = around_.cells;
     n_active_ = 0;
-    for (std::size_t i = first; i < last; ++i) {
+    for (std::size_t i = begin; i < end; ++i) {
       if (cells.phenotype[i] == gone) {
         cells.contact_min[i] = cells.stimulated_min[i] = 0.0F;
         cells.event[i] = static_cast<std::uint8_t>(CellEvent::none);
@@ -38,17 +57,6 @@ class Turns {
       } else {
         active_[n_active_++] = lane;
       }
-    }
-    for (std::uint32_t cycle = 1; n_active_ > 0; ++cycle) look(first, cycle);
-  }
-
- private:
-  void ask_for_target(std::size_t i) const {
-    const std::int32_t row = around_.cells.target[i];
-    if (row < 0) return;
-    prefetch(&around_.targets.at.x[static_cast<std::size_t>(row)], 4);
-    for (const auto& values : around_.targets.susceptibility_per_d) {
-      prefetch(&values[static_cast<std::size_t>(row)], 4);
     }
   }
 

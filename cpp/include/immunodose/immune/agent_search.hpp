@@ -10,6 +10,15 @@
 
 namespace immunodose {
 
+// Asks for the cache line that holds the first byte of an object.
+inline void prefetch_line(const void* object) {
+#if defined(__GNUC__)
+  __builtin_prefetch(object);
+#else
+  static_cast<void>(object);
+#endif
+}
+
 // Where a search looks: bins at first, then rows of cells.
 struct SearchRanges {
   std::size_t size = 0;  // above of.size(): too many, not listed
@@ -36,8 +45,8 @@ class TargetSearch {
     ranges.size = bins_.rows(x_um, y_um, z_um, reach_um_, ranges.of);
     if (ranges.size > ranges.of.size()) return;
     for (std::size_t k = 0; k < ranges.size; ++k) {
-      prefetch(&starts_[static_cast<std::size_t>(ranges.of[k].begin)], 4);
-      prefetch(&starts_[static_cast<std::size_t>(ranges.of[k].end)], 4);
+      prefetch_line(&starts_[static_cast<std::size_t>(ranges.of[k].begin)]);
+      prefetch_line(&starts_[static_cast<std::size_t>(ranges.of[k].end)]);
     }
   }
   void read(SearchRanges& ranges) const {
@@ -47,9 +56,12 @@ class TargetSearch {
       range = {starts_[static_cast<std::size_t>(range.begin)],
                starts_[static_cast<std::size_t>(range.end)]};
       if (range.begin == range.end) continue;
-      const auto row = static_cast<std::size_t>(range.begin);
-      const std::size_t n_bytes = 4 * static_cast<std::size_t>(range.end - range.begin);
-      for (const auto& axis : {at_.x, at_.y, at_.z}) prefetch(&axis[row], n_bytes);
+      // Most ranges lie in one or two lines.
+      const float* const axes[3]{at_.x.data(), at_.y.data(), at_.z.data()};
+      for (const float* axis : axes) {
+        prefetch_line(axis + range.begin);
+        prefetch_line(axis + range.end - 1);
+      }
     }
   }
   std::int32_t choose(float x_um, float y_um, float z_um, std::uint32_t word,

@@ -61,7 +61,7 @@ class Walker {
   void read(const Surroundings& around) { around.search.read(ranges_); }
   void choose(std::uint32_t word, const Surroundings& around) {
     target_ = around.search.choose(x_, y_, z_, word, ranges_, {killed_.data(), n_killed_});
-    if (target_ >= 0) prefetch(&susceptibility_[static_cast<std::size_t>(target_)], 4);
+    if (target_ >= 0) prefetch_line(&susceptibility_[static_cast<std::size_t>(target_)]);
   }
   void finish(double change_number, const Surroundings& around);
 
