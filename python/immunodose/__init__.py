@@ -42,6 +42,7 @@ _PUBLIC: dict[str, str] = {
     "Checkpoint": "immunodose.immune_checkpoint",
     "kosinsky2018": "immunodose.immune_kosinsky",
     "immune_response": "immunodose.immune_engines",
+    "AgentSpace": "immunodose.immune_agent_space",
     "summary": "immunodose.summarize",
     "simulate_host": "immunodose.systemic",
     "CultureScenario": "immunodose.scenario",
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from immunodose.dose_rate import absorbed_dose_rate as absorbed_dose_rate
     from immunodose.hits import hit_statistics as hit_statistics
     from immunodose.immune import kill_probability as kill_probability
+    from immunodose.immune_agent_space import AgentSpace as AgentSpace
     from immunodose.immune_checkpoint import Checkpoint as Checkpoint
     from immunodose.immune_drivers import register_mhc1_driver as register_mhc1_driver
     from immunodose.immune_engines import immune_response as immune_response

@@ -5,22 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from immunodose import _core
 from immunodose.data.parameters import ParameterSet, resolve
-from immunodose.errors import InputError, did_you_mean
+from immunodose.errors import InputError
 from immunodose.immune_agent_cells import ATTACKS, Phenotype
-from immunodose.immune_agent_tissue import ENTRIES, Entry
+from immunodose.immune_agent_space import AgentSpace
+from immunodose.immune_agent_tissue import Entry
 from immunodose.immune_agent_tumor import RadiationCourse, TumorRates
 from immunodose.immune_causes import killing_set
 from immunodose.immune_effectors import EffectorModel, effector_model, effector_source
 from immunodose.immune_host import HostState, set_attributes
 from immunodose.immune_kill import T_CELL, effector_baseline
 from immunodose.immune_killers import KillOptions, KillParameters
+from immunodose.immune_response_run import ResponseInputs
 from immunodose.response_inputs import (
     TUMOR,
     ParametersByType,
@@ -35,10 +37,8 @@ from immunodose.units import MINUTES_PER_DAY
 if TYPE_CHECKING:
     import xarray as xr
 
-AgentLaw: TypeAlias = Literal["contact", "multi_hit"]
-
-LAWS: tuple[AgentLaw, ...] = ("contact", "multi_hit")
-NK_CELL = "nk_cell"
+LAWS = ("mass_action", "multi_hit")
+EXHAUSTED, NK_CELL, PRIMED_NK = "exhausted_cd8_t_cell", "nk_cell", "primed_nk_cell"
 
 _ALWAYS = (
     "cd8_speed", "cd8_persistence_time", "cd8_dwell_time", "cd8_search_time", "cd8_division_rate",
@@ -86,7 +86,6 @@ class AgentSets:
 class AgentOptions:
     """The switches of the engine."""
 
-    law: AgentLaw
     entry: Entry
     growth: bool
     ifn_gamma: bool
@@ -105,7 +104,7 @@ class AgentOptions:
         """Return the switches as attributes."""
         return {
             **self.kill.attrs(),
-            "kill_law": self.law,
+            "response_engine": "agents",
             "immune_cell_entry": self.entry,
             "tumor_growth": int(self.growth),
             "ifn_gamma_feedback": int(self.ifn_gamma),
@@ -113,32 +112,21 @@ class AgentOptions:
         }
 
 
-def agent_options(
-    *, law: str, entry: str, growth: bool, ifn_gamma: bool, exhaustion: bool, **kill: Any
-) -> AgentOptions:
-    """Check the switches; an unknown name is an InputError that lists all."""
-    for name, given, allowed in (("law", law, LAWS), ("entry", entry, ENTRIES)):
-        if given not in allowed:
-            hint = ""
-            if name == "law":
-                hint = " Other laws are of the mean field: among agents they come out of space."
-            raise InputError(
-                f"unknown {name} {given!r} (allowed: {', '.join(allowed)})."
-                f"{did_you_mean(given, allowed)}{hint}"
-            )
-    flags = {"growth": growth, "ifn_gamma": ifn_gamma, "exhaustion": exhaustion}
-    for name, flag in flags.items():
-        if not isinstance(flag, bool):
-            raise InputError(f"invalid {name}={flag!r} (allowed: True or False).")
-    mean_field = "multi_hit" if law == "multi_hit" else "mass_action"
-    return AgentOptions(
-        law,  # type: ignore[arg-type]
-        entry,  # type: ignore[arg-type]
-        growth,
-        ifn_gamma,
-        exhaustion,
-        KillOptions.of(law=mean_field, **kill),
-    )
+def agent_options(given: ResponseInputs, space: AgentSpace) -> AgentOptions:
+    """Return the switches; those that only the mean field has are an InputError."""
+    if given.options.law.name not in LAWS:
+        raise InputError(
+            f"law={given.options.law.name!r} is of the mean field (allowed with engine='agents': "
+            f"{', '.join(LAWS)}): among agents, saturation comes out of space."
+        )
+    if given.macrophages:
+        raise InputError("macrophages=True has no effect with engine='agents'. Leave it out.")
+    if given.cell_outputs is not None:
+        raise InputError(
+            "outputs_per_cell_time_d has no effect with engine='agents', where cells divide and "
+            "disappear. Give AgentSpace(snapshot_time_d=..., snapshot_folder=...)."
+        )
+    return AgentOptions(space.entry, space.growth, given.ifn_gamma, given.exhaustion, given.options)
 
 
 def agent_sets(
@@ -283,7 +271,7 @@ def _killers(
     phenotypes: list[Phenotype] = []
     attacks: list[str] = []
     if source is not None:
-        names = (T_CELL, "exhausted_cd8_t_cell") if options.exhaustion else (T_CELL,)
+        names = (T_CELL, EXHAUSTED) if options.exhaustion else (T_CELL,)
         cohorts.append(Cohort(names, 0, model.baseline * supply[0], source * supply))
         phenotypes += _cd8(sets, options, model.loss_rate_per_d)
         attacks.append(ATTACKS[0])
@@ -291,14 +279,14 @@ def _killers(
         ratio = sets.value("nk_to_target_ratio")
         entry = sets.value("nk_loss_rate") * ratio * supply
         first = len(phenotypes)
-        cohorts.append(Cohort((NK_CELL, "primed_nk_cell"), first, ratio * supply[0], entry))
+        cohorts.append(Cohort((NK_CELL, PRIMED_NK), first, ratio * supply[0], entry))
         phenotypes += _nk(sets, first, len(attacks))
         attacks.append(ATTACKS[1])
     return tuple(cohorts), tuple(phenotypes), tuple(attacks)
 
 
 def _rates(sets: AgentSets, options: AgentOptions, attacks: tuple[str, ...]) -> TumorRates:
-    several = options.law == "multi_hit" and ATTACKS[0] in attacks
+    several = options.kill.law.hits and ATTACKS[0] in attacks
     needed = sets.kill.whole("hits_to_kill") if several else 1
     return TumorRates(
         division_per_d=sets.value("tumor_division_rate") if options.growth else 0.0,
@@ -311,7 +299,7 @@ def _rates(sets: AgentSets, options: AgentOptions, attacks: tuple[str, ...]) -> 
 
 
 def _cd8(sets: AgentSets, options: AgentOptions, loss_per_d: float) -> list[Phenotype]:
-    several = options.law == "multi_hit"
+    several = options.kill.law.hits
     rate = sets.value("hit_rate_constant" if several else "killing_rate_constant")
     if options.kill.treg:
         treg = sets.value("treg_to_target_ratio")

@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from immunodose.immune_agent_cells import GONE
-from immunodose.immune_agent_inputs import AgentInputs
+from immunodose.immune_agent_inputs import EXHAUSTED, NK_CELL, PRIMED_NK, AgentInputs
 from immunodose.immune_agent_model import AgentModel, Counts
 from immunodose.immune_agent_signals import AgentSignals
+from immunodose.immune_agent_tumor import Record
+from immunodose.immune_kill import T_CELL
 from immunodose.immune_time import OutputTimes
 from immunodose.provenance import base_attrs
 from immunodose.schema import build
@@ -25,50 +27,34 @@ _TUMOR_STATES = ("alive", "dying", "cleared")
 
 
 def agent_dataset(
-    ds: xr.Dataset,
     inputs: AgentInputs,
-    model: AgentModel,
-    signals: AgentSignals,
+    record: Record,
     outputs: OutputTimes,
-    counts: list[Counts],
-    means: list[tuple[float, float]],
-    root: int,
-    step_d: float,
+    states: list[tuple[Counts, dict[str, float]]],
+    attrs: dict[str, Any],
 ) -> xr.Dataset:
-    """Return what `simulate_agents` returns."""
-    record = model.tumor.record
-    names = ("alive", *inputs.attacks)
-    causes = ("radiation", *inputs.attacks)
-    variables = {
-        **_in_time(inputs, outputs, counts, means, record.n_initial),
-        "death_cause": (("cell",), record.cause.astype(np.int8)),
-        "death_time": (("cell",), _or_nan(record.death_d)),
-        "birth_time": (("cell",), record.birth_d.astype(np.float64)),
-        "cleared_time": (("cell",), _or_nan(record.cleared_d)),
-        "parent_cell": (("cell",), record.parent),
-    }
+    """Return populations at the output times, and what became of every tumor cell."""
     result = build(
-        variables,
+        {
+            **_in_time(inputs, outputs, states, record.n_initial),
+            "death_cause": (("cell",), record.cause.astype(np.int8)),
+            "death_time": (("cell",), _or_nan(record.death_d)),
+            "birth_time": (("cell",), record.birth_d.astype(np.float64)),
+            "cleared_time": (("cell",), _or_nan(record.cleared_d)),
+            "parent_cell": (("cell",), record.parent),
+        },
         coords={
             "cell": np.arange(record.parent.size),
             "state": list(_STATES),
-            "cause": list(causes),
+            "cause": ["radiation", *inputs.attacks],
             **({"phenotype": list(inputs.names)} if inputs.names else {}),
             **outputs.coords(),
         },
         attrs=base_attrs(
-            engine="agents",
-            random_root_agents=str(root),
-            agent_step_d=step_d,
-            agent_reach_um=inputs.reach_um,
-            initial_tumor_cells=record.n_initial,
-            warnings=ds.attrs.get("warnings", "[]"),
-            **inputs.options.attrs(),
-            **inputs.sets.attrs(),
-            **signals.model.attrs,
+            agent_reach_um=inputs.reach_um, initial_tumor_cells=record.n_initial, **attrs
         ),
     )
-    flags = ("alive", "radiation", *names[1:])
+    flags = ("alive", "radiation", *inputs.attacks)
     result["death_cause"].attrs.update(
         flag_values=list(range(len(flags))), flag_meanings=" ".join(flags)
     )
@@ -78,8 +64,7 @@ def agent_dataset(
 def _in_time(
     inputs: AgentInputs,
     outputs: OutputTimes,
-    counts: list[Counts],
-    means: list[tuple[float, float]],
+    states: list[tuple[Counts, dict[str, float]]],
     n_initial: int,
 ) -> dict[str, tuple[tuple[str, ...], Any]]:
     dims = outputs.dims
@@ -90,18 +75,23 @@ def _in_time(
     def table(rows: list[Any]) -> npt.NDArray[Any]:
         return outputs.shaped(np.asarray(rows).T)
 
-    n_causes = 1 + len(inputs.attacks)
-    alive = [c.alive for c in counts]
+    counts = [count for count, _ in states]
+    deaths = table([c.deaths[1 : 2 + len(inputs.attacks)] for c in counts])
     found: dict[str, tuple[tuple[str, ...], Any]] = {
-        "tumor_cell_count": (("state", *dims), table([(c.alive, c.dying) for c in counts])),
-        "death_count": (
-            ("cause", *dims), table([c.deaths[1 : 1 + n_causes] for c in counts]),
-        ),
-        "birth_count": (dims, series([c.born for c in counts])),
-        "surviving_fraction": (dims, series([n / n_initial for n in alive])),
-        "mhc1_surface_mean": (dims, series([m for m, _ in means])),
-        "ifn_gamma_mean": (dims, series([g for _, g in means])),
-    }  # fmt: skip
+        name: (dims, series([means[name] for _, means in states])) for name in states[0][1]
+    }
+    found["tumor_cell_count"] = (("state", *dims), table([(c.alive, c.dying) for c in counts]))
+    found["death_count"] = (("cause", *dims), deaths)
+    found["death_fraction"] = (("cause", *dims), deaths / n_initial)
+    found["birth_count"] = (dims, series([c.born for c in counts]))
+    found["surviving_fraction"] = (dims, series([c.alive / n_initial for c in counts]))
+    number = {name: series([c.immune[k] for c in counts]) for k, name in enumerate(inputs.names)}
+    none = series([0 for _ in counts])
+    found["effector_to_target_ratio"] = (dims, number.get(T_CELL, none) / n_initial)
+    found["exhausted_to_target_ratio"] = (dims, number.get(EXHAUSTED, none) / n_initial)
+    primed, all_nk = number.get(PRIMED_NK, none), number.get(NK_CELL, none)
+    all_nk = np.maximum(all_nk + primed, 1)
+    found["nk_primed_fraction"] = (dims, primed / all_nk)
     if inputs.names:
         found["immune_cell_count"] = (("phenotype", *dims), table([c.immune for c in counts]))
         found["immune_cell_entered"] = (("phenotype", *dims), table([c.entered for c in counts]))

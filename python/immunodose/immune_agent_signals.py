@@ -131,14 +131,21 @@ class AgentSignals:
             self.gamma.take(agents)
         self._resize()
 
-    def means(self, alive: npt.NDArray[np.bool_]) -> tuple[float, float]:
-        """Return the mean MHC-I and interferon-gamma of the living cells; NaN without any."""
-        if not alive.any():
-            return float("nan"), float("nan")
-        mhc1 = float(self.model.mhc1[alive].mean(dtype=np.float64))
-        if self.gamma is None:
-            return mhc1, 0.0
-        return mhc1, float(self.gamma.level[alive].mean(dtype=np.float64))
+    def means(self, alive: npt.NDArray[np.bool_], time_d: float) -> dict[str, float]:
+        """Return means over the living cells (NaN without any), and the antibody's occupancy."""
+
+        def mean(values: Array32) -> float:
+            return float(values[alive].mean(dtype=np.float64)) if alive.any() else float("nan")
+
+        self.susceptibility(time_d)
+        kill = self.inputs.options.kill
+        return {
+            "mhc1_surface_mean": mean(self.model.mhc1),
+            "pdl1_fold_mean": mean(self.model.pdl1_fold),
+            "ifn_gamma_mean": 0.0 if self.gamma is None else mean(self.gamma.level),
+            "engaged_fraction": 0.0 if self.ctl is None else mean(self.ctl.susceptible),
+            "antibody_occupancy": float(course_occupancy(kill.course, np.array([time_d]))[0]),
+        }
 
     def _resize(self) -> None:
         n, kill, sets = self.model.n_cells, self.inputs.options.kill, self.inputs.sets.kill

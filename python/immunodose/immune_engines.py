@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from immunodose.errors import InputError, did_you_mean
+from immunodose.immune_agent_space import AgentSpace
+from immunodose.immune_agents import agents
 from immunodose.immune_killers import CheckpointLike, KillOptions, NaturalKiller
 from immunodose.immune_mechanism import Mechanism, require_mechanism
 from immunodose.immune_response_run import ResponseInputs, mean_field
@@ -39,6 +41,7 @@ def immune_response(
     treg: bool = False,
     macrophages: bool = False,
     outputs_per_cell_time_d: FloatLike | None = None,
+    space: AgentSpace | None = None,
     rng: RngLike | str = "required",
     n_threads: int | None = None,
     progress: Progress | None = None,
@@ -62,7 +65,8 @@ def immune_response(
     mechanism
         What raises MHC-I.
     engine
-        `"mean_field"`: effectors meet all cells alike.
+        `"mean_field"`: effectors meet all cells alike. `"agents"`: every T and NK cell searches
+        and kills on its own; `parameters` has an entry `"agents"` too (`"t_and_nk_agents"`).
     law
         Law of CD8 killing by name, see `killing_laws`.
     ifn_gamma
@@ -79,6 +83,8 @@ def immune_response(
         Whether macrophages take up cells by their damage.
     outputs_per_cell_time_d
         Times at which the values of every cell are kept (rising; none without).
+    space
+        With `engine="agents"`: where cells come in, growth, time step, snapshots.
     rng
         Seed of what is drawn per cell; required if something is.
     n_threads
@@ -97,6 +103,12 @@ def immune_response(
         `nk_primed_fraction`, `ifn_gamma_mean` [molecules], `antibody_occupancy`, all else [1].
         For each cell at `cell_time`, float32, NaN for cells that are not tumor cells:
         `mhc1_surface`, `pmhc_surface`, `kill_probability` and its causes, `kill_fraction_*`.
+
+        Agents give the same in time (of the cells that are there), `tumor_cell_count` (state,
+        time), `death_count` (cause, time), `birth_count`, `immune_cell_count` and
+        `immune_cell_entered` (phenotype, time), `contact_fraction`; and of every tumor cell that
+        ever was (cell; the given ones first) `death_time`, `birth_time`, `cleared_time` [d; NaN
+        where it has not happened], `death_cause` (code, attribute `flag_meanings`), `parent_cell`.
 
     Raises
     ------
@@ -159,9 +171,13 @@ def immune_response(
         cell_outputs=at_cells, mechanism=require_mechanism(mechanism), options=options,
         ifn_gamma=ifn_gamma, exhaustion=exhaustion, macrophages=macrophages, rng=rng,
         n_threads=resolve_threads(n_threads), progress=progress, overrides=overrides,
+        space=space,
     )  # fmt: skip
     return ENGINES[engine](inputs)
 
 
-ENGINES: dict[str, Callable[[ResponseInputs], xr.Dataset]] = {"mean_field": mean_field}
+ENGINES: dict[str, Callable[[ResponseInputs], xr.Dataset]] = {
+    "mean_field": mean_field,
+    "agents": agents,
+}
 """Engines by name; another one takes the same inputs and gives the same population variables."""

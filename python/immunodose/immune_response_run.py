@@ -11,6 +11,7 @@ import numpy as np
 
 from immunodose.data.parameters import ParameterSet
 from immunodose.errors import ConvergenceError, InputError
+from immunodose.immune_agent_space import AgentSpace
 from immunodose.immune_causes import killing_set
 from immunodose.immune_effectors import effector_model
 from immunodose.immune_host import HostState, host_state, set_attributes
@@ -72,10 +73,13 @@ class ResponseInputs:
     n_threads: int
     progress: Progress | None
     overrides: Mapping[str, float]
+    space: AgentSpace | None = None
 
 
 def mean_field(given: ResponseInputs) -> xr.Dataset:
     """Run the mean-field engine."""
+    if given.space is not None:
+        raise InputError("space has no effect with engine='mean_field'. Leave it out.")
     host = host_state(given.host)
     host_set, killing, rest = _routed(given, host)
     sets = KillParameters(host_set, killing)

@@ -16,7 +16,7 @@ AGENT_VARIABLES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "birth_count": ("1", "tumor cells born since the start", _TIME),
     "ifn_gamma_mean": (
         "molecules",
-        "mean interferon-gamma at the living tumor cells, in the tissue volume of one cell",
+        "mean interferon-gamma in the tissue volume of one cell",
         _TIME,
     ),
     "immune_cell_count": (
