@@ -19,7 +19,7 @@ Array32: TypeAlias = npt.NDArray[np.float32]
 
 CD8, EXHAUSTED, NK, PRIMED_NK, GONE = 0, 1, 2, 3, 255
 DIED, DIVIDES = 1, 2
-ATTACKS = ("cd8_t_cell", "nk_cell")
+ATTACKS = ("ctl", "nk")
 
 _SORT_EVERY = 8
 _LIMIT = 2**31 - 1

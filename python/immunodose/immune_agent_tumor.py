@@ -16,7 +16,7 @@ Array32: TypeAlias = npt.NDArray[np.float32]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 
 ALIVE, DYING, CLEARED = 0, 1, 2
-CAUSES = ("alive", "radiation", "cd8_t_cell", "nk_cell")
+CAUSES = ("alive", "radiation", "ctl", "nk")
 """By the code of a cause; further codes are further kinds of cells that attack."""
 
 _TRIES = 12

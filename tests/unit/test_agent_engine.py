@@ -75,7 +75,7 @@ def test_all_switches_on_balance_and_repeat_for_any_threads() -> None:
     ]  # fmt: skip
     dead = out.death_cause.values > 0
     np.testing.assert_array_equal(np.isfinite(out.death_time), dead)
-    assert out.death_cause.attrs["flag_meanings"] == "alive radiation cd8_t_cell nk_cell"
+    assert out.death_cause.attrs["flag_meanings"] == "alive radiation ctl nk"
     daughters = out.parent_cell.values >= 0
     assert daughters.sum() == born[-1]
     imd.schema.validate(out)
@@ -99,7 +99,7 @@ def test_an_athymic_host_has_nk_cells_and_reads_no_cd8_parameter() -> None:
         "nk_to_target_ratio": 0.1, "nk_killing_rate_constant": 20.0, "nk_priming_rate": 50.0,
     }  # fmt: skip
     out = run(**options)
-    assert int(out.death_count.sel(cause="nk_cell")[-1]) > 0
+    assert int(out.death_count.sel(cause="nk")[-1]) > 0
     assert float(out.immune_cell_count.sel(phenotype="primed_nk_cell")[-1]) > 0.0
     changed = run(**options, cd8_dwell_time=3.0, cd8_speed=1.0, killing_rate_constant=9.0)
     for values, same in zip(fates(changed), fates(out), strict=True):
@@ -215,7 +215,7 @@ def test_a_population_without_survival_is_refused() -> None:
 
 
 def test_the_mean_of_runs_is_the_mean_field_where_every_t_cell_has_a_target() -> None:
-    """Well mixed: T cells that cross the tumor in one search, and search for a tenth of a minute."""
+    """Well mixed: T cells cross the tumor in a search of a tenth of a minute."""
     ds = cells(side=6, survival=1.0, mhc1_baseline=np.full(216, 1e7))
     common: dict[str, Any] = {
         "effector_to_target_ratio": 0.1, "effector_loss_rate": 0.001, "time_d": [1.0, 3.0],
@@ -228,11 +228,11 @@ def test_the_mean_of_runs_is_the_mean_field_where_every_t_cell_has_a_target() ->
         run(
             ds, entry="uniform", rng=100 + seed, step_h=0.5, cd8_speed=100.0,
             cd8_persistence_time=100.0, cd8_search_time=0.1, cd8_division_rate=0.0, **common,
-        ).death_count.sel(cause="cd8_t_cell")
+        ).death_count.sel(cause="ctl")
         for seed in range(12)
     ]  # fmt: skip
     killed = sum(count.values for count in runs)
-    expected = 12 * 216 * mean_field.death_fraction.sel(cause="cd8_t_cell").values
+    expected = 12 * 216 * mean_field.death_fraction.sel(cause="ctl").values
     assert (expected > 400).all()
     # Deaths of a run scatter at most as those of independent cells: 4.9 standard deviations for a
     # false alarm of 1e-6, and 3 % for searches and targets that die within a step.
