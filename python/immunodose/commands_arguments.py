@@ -10,6 +10,10 @@ from typing import Any
 from immunodose.errors import InputError
 
 _NAMES = ("split", "targets", "emissions")  # arguments that are sequences of names
+_NUMBERS = {  # arguments of one number or several
+    "time_h": "in h, such as time_h=1,24",
+    "periodic_box_um": "in um, such as periodic_box_um=50,50,inf",
+}
 _WORDS = {"true": True, "false": False, "none": None}
 
 
@@ -25,6 +29,8 @@ def dose_arguments(words: Sequence[str]) -> dict[str, Any]:
     --------
     >>> dose_arguments(["split=target,origin", "time_h=1,24", "dtype=float32", "merge=false"])
     {'split': ('target', 'origin'), 'time_h': [1.0, 24.0], 'dtype': 'float32', 'merge': False}
+    >>> dose_arguments(["periodic_box_um=50,50,inf"])
+    {'periodic_box_um': [50.0, 50.0, inf]}
     """
     found: dict[str, Any] = {}
     for word in words:
@@ -44,16 +50,16 @@ def _value(name: str, text: str) -> Any:
     parts = [part.strip() for part in text.split(",")]
     if name in _NAMES:
         return tuple(part for part in parts if part)
-    if name == "time_h":
-        hours = [_hours(part) for part in parts]
-        return hours if len(hours) > 1 else hours[0]
+    if name in _NUMBERS and text.lower() not in _WORDS:
+        numbers = [_float(name, part) for part in parts]
+        return numbers if len(numbers) > 1 else numbers[0]
     return _WORDS.get(text.lower(), _number(text))
 
 
-def _hours(text: str) -> float:
+def _float(name: str, text: str) -> float:
     value = _number(text)
     if isinstance(value, str):
-        raise InputError(f"invalid time_h={text!r} (allowed: numbers in h, such as time_h=1,24).")
+        raise InputError(f"invalid {name}={text!r} (allowed: numbers {_NUMBERS[name]}).")
     return float(value)
 
 

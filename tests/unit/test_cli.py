@@ -150,6 +150,7 @@ def test_options_of_an_estimate(
         ("float32", "invalid option 'float32'"),
         ("rtol=tiny", "rtol"),
         ("time_h=1,noon", "invalid time_h='noon'"),
+        ("periodic_box_um=42,all", "invalid periodic_box_um='all'"),
     ):
         assert main(["estimate", str(file), word]) == 2
         assert message in capsys.readouterr().err

@@ -266,7 +266,7 @@ def test_emissions_of_the_user() -> None:
         (
             {"effective_half_life_h": "physical"},
             InputError,
-            r"invalid effective_half_life_h='physical' .*a number in h; .*half-life of Lu-177 is 1\d\d",
+            r"invalid effective_half_life_h='physical' .* number in h; .* of Lu-177 is 1\d\d",
         ),
         ({"retention": 50.0}, InputError, "no radioactive progeny"),
         ({"nuclide": "Ac-225", "retention": 50.0}, UnitError, "looks like percent"),
