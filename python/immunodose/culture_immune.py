@@ -122,7 +122,7 @@ def with_lysis(
     names = ["mhc1_surface", "pmhc_surface", "pdl1_fold"]
     at_start = cells[names].sel(time=assay.time_d).drop_vars("time")
     at_start = at_start.assign(survival_probability=("cell", np.ones(cells.sizes["cell"])))
-    kept = ("mhc1_parameters", "mhc1_recognized_peptide_share")
+    kept = ("mhc1_parameters", "mhc1_recognized_peptide_share", "mechanism")
     at_start.attrs = {name: cells.attrs[name] for name in kept if name in cells.attrs}
     options: dict[str, Any] = {"law": assay.law}
     if arm.antibody is not None:

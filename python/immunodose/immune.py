@@ -51,9 +51,10 @@ def kill_probability(
     Parameters
     ----------
     ds
-        Dataset of `survival_probability` and `mhc1_surface`; `activity_rate_constant` gives the
-        time course of radiation death. Cells of type `"cd8_t_cell"` are the T cells of the
-        untreated tumor.
+        Dataset of `survival_probability` and `mhc1_surface` (with `pmhc_surface` where these come
+        from a mechanism: radiation-induced peptides are recognized too);
+        `activity_rate_constant` gives the time course of radiation death. Cells of type
+        `"cd8_t_cell"` are the T cells of the untreated tumor.
     parameters
         Cell-line set (name, Dataset, ParameterSet), or a mapping with the entry `"tumor"` and,
         where the choices below need more than the host set, `"killing"` (such as `"ctl_nk"`).

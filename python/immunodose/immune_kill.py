@@ -14,6 +14,7 @@ from immunodose.data.parameters import ParameterSet
 from immunodose.errors import InputError
 from immunodose.immune_effectors import EffectorModel, effector_model, effectors_in_time
 from immunodose.immune_host import HostState, set_attributes
+from immunodose.immune_pmhc import recognized_complexes
 from immunodose.immune_time import OutputTimes, TimeGrid, converged
 from immunodose.response_inputs import (
     TUMOR,
@@ -108,7 +109,7 @@ def inputs_of_sets(
     probability = np.asarray(survival.values, dtype=np.float64)
     check_values("survival_probability", probability, high=1.0)
     _require_same_line(ds, line)
-    pmhc, pmhc_time_d = _pmhc(ds, line, is_tumor, outputs)
+    pmhc, pmhc_time_d = recognized_complexes(ds, line, is_tumor, outputs)
     baseline = effector_baseline(host_set, is_tumor, is_t_cell, overrides)
     model = effector_model(host_set, baseline)
     attrs: dict[str, Any] = {"warnings": ds.attrs.get("warnings", "[]")}
@@ -241,30 +242,6 @@ def effector_baseline(
         )
     ratio = host.value("effector_to_target_ratio")
     return None if ratio == 0.0 else ratio
-
-
-def _pmhc(
-    ds: xr.Dataset, line: ParameterSet, is_tumor: Any, outputs: OutputTimes
-) -> tuple[FloatArray, FloatArray | None]:
-    surface = require(ds, "mhc1_surface", "mhc1_expression(ds, parameters=..., time_d=...)")
-    if surface.dims not in (("cell",), ("cell", "time"), ("time", "cell")):
-        raise InputError(f"mhc1_surface has dims {surface.dims} (allowed: cell and time).")
-    has_time = "time" in surface.dims
-    values = np.asarray(surface.transpose("cell", ...).values, dtype=np.float64)
-    columns = values if has_time else values[:, None]
-    columns = np.where(is_tumor[:, None], columns, 0.0)  # CD8 T cells attack tumor cells only
-    check_values("mhc1_surface", columns)
-    pmhc = np.ascontiguousarray(line.value("recognized_peptide_share") * columns)
-    if not has_time:
-        return pmhc, None
-    time_d = np.asarray(surface["time"].values, dtype=np.float64)
-    if time_d[0] > 0.0 or outputs.time_d[-1] > time_d[-1]:
-        raise InputError(
-            f"mhc1_surface covers {time_d[0]:g} to {time_d[-1]:g} d, needed are 0 to "
-            f"{outputs.time_d[-1]:g} d (it is not extrapolated). Call immunodose.mhc1_expression "
-            "with time_d that begins at 0 and covers them."
-        )
-    return pmhc, time_d
 
 
 def breaks_of(inputs: KillInputs) -> FloatArray:

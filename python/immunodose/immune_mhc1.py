@@ -174,6 +174,8 @@ def _merged(ds: xr.Dataset, new: xr.Dataset, *, merge: bool, scalar: bool) -> xr
     result = merged(ds, new, merge=merge)
     if not scalar:
         result.attrs.pop("mhc1_time_d", None)  # of an earlier call for one time
+    if "mechanism" not in new.attrs:
+        result.attrs.pop("mechanism", None)  # of an earlier call with one
     return result
 
 
