@@ -192,7 +192,9 @@ def _image_seconds(extent: Extent, sweep: Sweep, reach_um: float, n_kernels: int
     nodes = float(np.prod(mesh.n_transform, dtype=np.float64))
     reach_um = sweep.reach_um + 2.0 * extent.largest_radius_um
     terms = kernel_terms(extent, mesh.spacing_um, mesh.cut_um, reach_um, nodes)
-    checked = max(_LEAST_CHECKED, 8.0 * n * extent.images_within(reach_um))
+    of_one = n * extent.images_within(reach_um)
+    # Where the sum at one cell is too long, none is checked.
+    checked = 0.0 if of_one > _MOST_CHECKED else max(_LEAST_CHECKED, 8.0 * of_one)
     return listed + n_kernels * (terms + min(_MOST_CHECKED, checked)) * _PER_TERM
 
 

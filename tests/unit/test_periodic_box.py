@@ -185,7 +185,7 @@ def test_lists_and_direct_sums_agree_wherever_the_box_begins(
 
 
 def test_a_box_much_smaller_than_the_reach_has_the_equilibrium_dose() -> None:
-    """90Y reaches 11 mm: 2e8 images of the box, and all that is emitted is absorbed evenly.
+    """90Y reaches 14 mm: 4e8 images of the box, and all that is emitted is absorbed evenly.
 
     But what a cell gives to itself, and what its nearest neighbors give more than that.
     """
