@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Surface MHC-I of each cell before treatment: given, or drawn lognormal."""
+"""Surface MHC-I of each cell before treatment, and its routes: given, or of the set."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from immunodose.errors import InputError
 from immunodose.response_inputs import TUMOR, cell_types, check_values
@@ -46,3 +47,15 @@ def mhc1_baseline(
     drawn = item.value("mhc1_baseline") * np.exp(item.value("mhc1_baseline_sd_ln") * normal)
     values = np.where(cell_types(ds) == TUMOR, drawn, np.nan)
     return values, {"mhc1_rng_root": str(root)}
+
+
+def cell_property(
+    ds: xr.Dataset, item: HasValues, name: str, is_tumor: npt.NDArray[np.bool_]
+) -> FloatArray:
+    """Return a property of the tumor cells: the variable if there is one, else the set's value."""
+    if name not in ds:
+        return np.full(int(is_tumor.sum()), item.value(name))
+    if ds[name].dims != ("cell",):
+        raise InputError(f"{name} has dims {ds[name].dims} (allowed: cell).")
+    values = np.where(is_tumor, np.asarray(ds[name].values, dtype=np.float64), 0.0)
+    return check_values(name, values, high=1.0)[is_tumor]

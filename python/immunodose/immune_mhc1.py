@@ -11,7 +11,7 @@ import numpy as np
 from immunodose import _core
 from immunodose.data.parameters import ParameterSet
 from immunodose.errors import InputError
-from immunodose.immune_baseline import mhc1_baseline
+from immunodose.immune_baseline import cell_property, mhc1_baseline
 from immunodose.immune_host import host_state
 from immunodose.immune_mechanism import Mechanism
 from immunodose.immune_mhc1_signals import mechanism_variables
@@ -62,7 +62,8 @@ def mhc1_expression(
     ----------
     ds
         Dataset of `absorbed_dose`; `activity_rate_constant` gives its time course (acute
-        without), `mhc1_baseline` (cell) the surface MHC-I before treatment.
+        without), `mhc1_baseline` (cell) the surface MHC-I before treatment, `mhc1_inducibility`
+        and `mhc1_assembly` (cell) what a cell has left of these routes.
     parameters
         Cell-line set (name, Dataset, ParameterSet), or a mapping with the entry `"tumor"` and,
         with a mechanism, `"signaling"` (else the signaling set that the cell-line file names).
@@ -132,31 +133,30 @@ def mhc1_expression(
     _refuse_mechanism_options(ifn_gamma_molecules, signals, voxel_um)
     item = tumor_set(parameters)
     require_effect("mhc1_expression", overrides, item.entries)
-    _refuse_baseline(ds, overrides)
+    _refuse_per_cell(ds, overrides)
     item = item.with_overrides(**overrides)
     outputs = output_times(time_d)
     is_tumor = cell_types(ds) == TUMOR
     dose, history = nucleus_dose(ds), dose_history(ds)
     baseline, attrs = mhc1_baseline(ds, item, rng)
-    induction = np.zeros((dose.size, outputs.time_d.size))
-    induction[is_tumor], step = _induction(
-        item, dose[is_tumor], history, is_tumor, outputs, resolve_threads(n_threads)
-    )
+    inducibility = cell_property(ds, item, "mhc1_inducibility", is_tumor)
+    induction, step = _induction(
+        item, dose[is_tumor], history, is_tumor, outputs, resolve_threads(n_threads),
+        inducible=bool(inducibility.any()),
+    )  # fmt: skip
     if host is not None:
         attrs["mhc1_host"] = host_state(host).parameters.name
-    gain = item.value("mhc1_inducibility") * item.value("mhc1_induction_max")
-    start = item.value("mhc1_assembly") * baseline[:, None]
-    surface = np.where(is_tumor[:, None], start * (1.0 + gain * induction), np.nan)
+    gain = inducibility * item.value("mhc1_induction_max")
+    start = cell_property(ds, item, "mhc1_assembly", is_tumor) * baseline[is_tumor]
+    surface = np.full((dose.size, outputs.time_d.size), np.nan)
+    surface[is_tumor] = start[:, None] * (1.0 + gain[:, None] * induction)
     pmhc = item.value("recognized_peptide_share") * surface
     dims = ("cell", *outputs.dims)
     new = build(
         {
             "mhc1_baseline": (("cell",), baseline),
             "mhc1_surface": (dims, outputs.shaped(surface)),
-            "pmhc_surface": (
-                dims,
-                outputs.shaped(pmhc),
-            ),
+            "pmhc_surface": (dims, outputs.shaped(pmhc)),
         },
         coords={**({"cell": ds["cell"].values} if "cell" in ds.coords else {}), **outputs.coords()},
         attrs=base_attrs(
@@ -208,7 +208,7 @@ def _by_mechanism(
     n_threads: int | None,
     overrides: Mapping[str, float],
 ) -> xr.Dataset:
-    _refuse_baseline(ds, overrides)
+    _refuse_per_cell(ds, overrides)
     outputs = output_times(time_d)
     variables, attrs = mechanism_variables(
         ds, parameters=parameters, mechanism=mechanism, outputs=outputs, rng=rng,
@@ -228,13 +228,19 @@ def _by_mechanism(
     return _merged(ds, new, merge=merge, scalar=outputs.scalar)
 
 
-def _refuse_baseline(ds: xr.Dataset, overrides: Mapping[str, float]) -> None:
-    given = [key for key in ("mhc1_baseline", "mhc1_baseline_sd_ln") if key in overrides]
-    if given and "mhc1_baseline" in ds:
-        raise InputError(
-            f"override {given[0]} has no effect: the Dataset holds mhc1_baseline of each cell. "
-            "Drop that variable, or leave the override out."
-        )
+def _refuse_per_cell(ds: xr.Dataset, overrides: Mapping[str, float]) -> None:
+    for key, name in (
+        ("mhc1_baseline", "mhc1_baseline"),
+        ("mhc1_baseline_sd_ln", "mhc1_baseline"),
+        ("mhc1_inducibility", "mhc1_inducibility"),
+        ("mhc1_assembly", "mhc1_assembly"),
+        ("ifn_gamma_route", "ifn_gamma_route"),
+    ):
+        if key in overrides and name in ds:
+            raise InputError(
+                f"override {key} has no effect: the Dataset holds {name} of each cell. Drop that "
+                "variable, or leave the override out."
+            )
 
 
 def _memory(history: DoseHistory, memory_time_d: float, time_d: FloatArray) -> FloatArray:
@@ -262,9 +268,11 @@ def _induction(
     is_tumor: Any,
     outputs: Any,
     n_threads: int,
+    *,
+    inducible: bool,
 ) -> tuple[FloatArray, float]:
     """Return the filtered induction q (cell, output) and the time step."""
-    if not dose.any() or item.value("mhc1_inducibility") == 0.0:
+    if not dose.any() or not inducible:
         return np.zeros((dose.size, outputs.time_d.size)), 0.0
     component_dose = dose[:, None] * history.share[is_tumor]
 

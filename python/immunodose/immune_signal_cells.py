@@ -12,14 +12,13 @@ import numpy.typing as npt
 
 from immunodose import _core
 from immunodose.errors import InputError
-from immunodose.immune_baseline import mhc1_baseline
+from immunodose.immune_baseline import cell_property, mhc1_baseline
 from immunodose.immune_mechanism import Mechanism
 from immunodose.immune_signal_sets import SignalSets
 from immunodose.immune_spread import Spreading
 from immunodose.immune_triggers import Amounts
-from immunodose.response_inputs import check_values
 from immunodose.rng import RngLike, generator
-from immunodose.typing import FloatArray, IntArray
+from immunodose.typing import IntArray
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -104,9 +103,9 @@ def signal_cells(
 ) -> SignalCells:
     """Return the cells with their fixed properties; lost routes are drawn if a set says so."""
     baseline, attrs = mhc1_baseline(ds, sets, rng)
-    inducibility = _per_cell(ds, sets, "mhc1_inducibility", is_tumor)
-    route = _per_cell(ds, sets, "ifn_gamma_route", is_tumor)
-    assembly = _per_cell(ds, sets, "mhc1_assembly", is_tumor)
+    inducibility = cell_property(ds, sets, "mhc1_inducibility", is_tumor)
+    route = cell_property(ds, sets, "ifn_gamma_route", is_tumor)
+    assembly = cell_property(ds, sets, "mhc1_assembly", is_tumor)
     for key, values in (
         ("silenced_fraction", inducibility),
         ("ifngr_lost_fraction", route),
@@ -127,19 +126,6 @@ def signal_cells(
         assembly=assembly.astype(np.float32),
         attrs=attrs,
     )
-
-
-def _per_cell(
-    ds: xr.Dataset, sets: SignalSets, name: str, is_tumor: npt.NDArray[np.bool_]
-) -> FloatArray:
-    """Return a property of the tumor cells: the variable if there is one, else the set's value."""
-    n_tumor = int(is_tumor.sum())
-    if name not in ds:
-        return np.full(n_tumor, sets.value(name))
-    if ds[name].dims != ("cell",):
-        raise InputError(f"{name} has dims {ds[name].dims} (allowed: cell).")
-    values = np.asarray(ds[name].values, dtype=np.float64)
-    return check_values(name, values, high=1.0)[is_tumor].copy()
 
 
 def _lost(

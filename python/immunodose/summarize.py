@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 _ANY_OF = ("absorbed_dose", "survival_probability", "mhc1_surface", "kill_probability")
+_TIMES = ("time", "cell_time")  # cells of immune_response have times of their own
 
 
 def summary(ds: xr.Dataset) -> xr.Dataset:
@@ -69,7 +70,8 @@ def summary(ds: xr.Dataset) -> xr.Dataset:
     if not any(name in ds for name in _ANY_OF):
         raise InputError(
             f"nothing to summarize: the Dataset has none of {', '.join(_ANY_OF)}. "
-            "Call immunodose.absorbed_dose first."
+            "Call immunodose.absorbed_dose first, or give outputs_per_cell_time_d to "
+            "immunodose.immune_response."
         )
     arms = [ds.isel(arm=i) for i in range(ds.sizes["arm"])] if "arm" in ds.dims else [ds]
     rows = [_row(arm) for arm in arms]
@@ -106,8 +108,9 @@ def _row(arm: xr.Dataset) -> dict[str, float]:
 
 def _last(arm: xr.Dataset, name: str) -> FloatArray:
     variable = arm[name]
-    if "time" in variable.dims:
-        variable = variable.isel(time=-1)
+    for dim in _TIMES:
+        if dim in variable.dims:
+            variable = variable.isel({dim: -1})
     return np.asarray(variable.values, dtype=np.float64)
 
 
@@ -210,5 +213,5 @@ def _attrs(ds: xr.Dataset, arm: xr.Dataset) -> dict[str, Any]:
         warnings=ds.attrs.get("warnings", "[]"),
         assumed_values=json.dumps(unique),
         n_tumor_cells=int((cell_types(arm) == TUMOR).sum()),
-        time_d=float(ds["time"].values[-1]) if "time" in ds.dims else None,
+        time_d=next((float(ds[dim].values[-1]) for dim in _TIMES[::-1] if dim in ds.dims), None),
     )

@@ -331,6 +331,32 @@ def test_an_override_of_the_baseline_needs_it_to_be_drawn() -> None:
         imd.mhc1_expression(ds, parameters=LINE, time_d=1.0, mhc1_baseline=5.0)
 
 
+def test_routes_of_each_cell_are_read() -> None:
+    """Inducibility and assembly as variables: each cell as if the set had its values."""
+    routes = [(0.0, 1.0), (0.7, 1.0), (0.7, 0.25), (1.0, 0.0)]
+    ds = cells_with(dose=[2.0] * 4).assign(mhc1_baseline=("cell", np.full(4, 100.0)))
+    own = ds.assign(
+        mhc1_inducibility=("cell", [e for e, _ in routes]),
+        mhc1_assembly=("cell", [b for _, b in routes]),
+    )
+    found = imd.mhc1_expression(own, parameters=LINE, time_d=[0.0, 5.0]).mhc1_surface
+    for i, (inducibility, assembly) in enumerate(routes):
+        one = imd.mhc1_expression(
+            ds, parameters=LINE, time_d=[0.0, 5.0], mhc1_inducibility=inducibility,
+            mhc1_assembly=assembly,
+        )  # fmt: skip
+        np.testing.assert_allclose(found[i], one.mhc1_surface[i], rtol=1e-12)
+    assert (found[0] == 100.0).all()
+    assert (found[3] == 0.0).all()
+    with pytest.raises(InputError, match="mhc1_assembly has no effect: the Dataset holds"):
+        imd.mhc1_expression(own, parameters=LINE, time_d=1.0, mhc1_assembly=0.5)
+    with pytest.raises(InputError, match=r"mhc1_inducibility\[1\] = 1.5"):
+        imd.mhc1_expression(
+            own.assign(mhc1_inducibility=("cell", [0.0, 1.5, 0.0, 0.0])), parameters=LINE,
+            time_d=1.0,
+        )  # fmt: skip
+
+
 def test_mhc1_and_kill_must_be_of_one_line() -> None:
     ds = cells_with(dose=[0.0], survival=[0.5])
     with_mhc1 = imd.mhc1_expression(ds, parameters="b16k1", time_d=[0.0, 5.0], rng=1)

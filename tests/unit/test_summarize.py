@@ -122,6 +122,17 @@ def test_control_is_the_product_of_kill_at_that_time() -> None:
     assert float(survival.tumor_control_probability) == pytest.approx(0.5 * 0.8, rel=1e-12)
 
 
+def test_values_of_cells_may_have_times_of_their_own() -> None:
+    """As `immune_response` gives them: the last of these counts, not the mean over them."""
+    plain = example().drop_vars(["white_cell_nadir"])
+    own = plain.rename(time="cell_time").assign_coords(time=[0.0, 7.0, 30.0])
+    row, expected = imd.summary(own), imd.summary(plain)
+    assert set(row.data_vars) == set(expected.data_vars)
+    for name in row.data_vars:
+        assert row[name].values.tobytes() == expected[name].values.tobytes()
+    assert row.attrs["time_d"] == 14.0
+
+
 def test_nothing_to_summarize() -> None:
     with pytest.raises(InputError, match="nothing to summarize"):
         imd.summary(xr.Dataset())
