@@ -47,14 +47,14 @@ class Phenotype:
     ifn_gamma_share: float
     harmless: bool = False
 
-    def row(self, extra_death_per_d: float) -> list[float]:
-        """Return the row of the table of the kernel."""
+    def row(self, extra_death_per_d: float, ctl_left: float) -> list[float]:
+        """Return the row of the table of the kernel; attack 0 is that of T cells, if any."""
         return [
             self.speed_um_per_min,
             self.persistence_min,
             self.dwell_min,
             self.search_min,
-            self.hit_factor,
+            self.hit_factor * (ctl_left if self.attack == 0 else 1.0),
             (self.death_per_d + extra_death_per_d) / 1440.0,
             self.division_per_d / 1440.0,
             self.change_per_d / 1440.0,
@@ -164,6 +164,7 @@ class ImmuneRows:
         susceptibility_per_d: tuple[Array32, ...],
         tissue: Tissue,
         extra_death_per_d: float,
+        ctl_left: float,
     ) -> StepResult:
         """Let all cells search, hold and hit their targets, divide, change and die."""
         if not self.size:
@@ -171,7 +172,7 @@ class ImmuneRows:
             return StepResult((none, none.astype(np.int64), none, none.astype(np.float32)), 0, 0)
         if step % _SORT_EVERY == 0:
             self.sort(tumor)
-        table = np.array([kind.row(extra_death_per_d) for kind in self.phenotypes])
+        table = np.array([kind.row(extra_death_per_d, ctl_left) for kind in self.phenotypes])
         before = self["phenotype"].copy()
         target, cell, time_min = _core.immune.step_immune_cells(
             **{name: self[name] for name in _COLUMNS},

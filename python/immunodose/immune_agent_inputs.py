@@ -30,6 +30,7 @@ from immunodose.response_inputs import (
     check_values,
     dose_history,
     require,
+    require_effect,
 )
 from immunodose.typing import FloatArray
 from immunodose.units import MINUTES_PER_DAY
@@ -153,6 +154,7 @@ def agent_sets(
                 f"override {key}={value} has no effect with {options.attrs()}. Leave it out, or "
                 "choose the switch that reads it."
             )
+    require_effect("immune_response", overrides, host.parameters.entries)
     rest = dict(overrides)
 
     def routed(item: ParameterSet) -> ParameterSet:
@@ -193,6 +195,7 @@ class AgentInputs:
     cohorts: tuple[Cohort, ...]
     attacks: tuple[str, ...]
     t_cell_loss_per_d: FloatArray
+    ctl_left: FloatArray
     t_cell_survival: float
     reach_um: float
 
@@ -210,6 +213,8 @@ def agent_inputs(
     overrides: Mapping[str, float],
     time_d: FloatArray,
     n_threads: int,
+    *,
+    danger: float = 1.0,
 ) -> AgentInputs:
     """Read cells and sets for a time grid from 0; without CD8 T cells no CD8 parameter is read."""
     types = cell_types(ds)
@@ -229,7 +234,7 @@ def agent_inputs(
     t_survival = mean_survival(is_t_cell) if is_t_cell.any() else np.ones(time_d.size)
     log_alive = np.log(np.maximum(t_survival, np.finfo(np.float64).tiny))
     model = effector_model(
-        sets.kill.host, effector_baseline(sets.kill.host, is_tumor, is_t_cell, overrides)
+        sets.kill.host, effector_baseline(sets.kill.host, is_tumor, is_t_cell, overrides), danger
     )
     source = effector_source(model, time_d, mean_survival(is_tumor)) if model.present else None
     cohorts, phenotypes, attacks = _killers(sets, options, model, source, host.supply_at(time_d))
@@ -245,6 +250,7 @@ def agent_inputs(
         cohorts,
         attacks,
         -np.diff(log_alive) / np.diff(time_d),
+        _ctl_left(sets, options, model, host.supply_at(time_d)),
         float(t_survival[0]),
         largest + sets.value("immune_cell_radius") + sets.value("contact_gap"),
     )
@@ -298,12 +304,20 @@ def _rates(sets: AgentSets, options: AgentOptions, attacks: tuple[str, ...]) -> 
     )
 
 
+def _ctl_left(
+    sets: AgentSets, options: AgentOptions, model: EffectorModel, supply: FloatArray
+) -> FloatArray:
+    """Return what regulatory T cells leave of CD8 killing in each step (Eq. 6 of killing.md)."""
+    if not (options.kill.treg and model.present):
+        return np.ones(supply.size - 1)
+    treg = sets.value("treg_to_target_ratio") * supply
+    left = 1.0 / (1.0 + treg / sets.value("treg_half_suppression"))
+    return np.asarray(0.5 * (left[1:] + left[:-1]))
+
+
 def _cd8(sets: AgentSets, options: AgentOptions, loss_per_d: float) -> list[Phenotype]:
     several = options.kill.law.hits
     rate = sets.value("hit_rate_constant" if several else "killing_rate_constant")
-    if options.kill.treg:
-        treg = sets.value("treg_to_target_ratio")
-        rate /= 1.0 + treg / sets.value("treg_half_suppression")
     search = sets.value("cd8_search_time")
     persistence = sets.value("cd8_persistence_time")
     effector = Phenotype(

@@ -69,6 +69,7 @@ class AgentModel:
         susceptibility_per_d: tuple[Array32, ...],
         entry_mean: FloatArray,
         extra_death_per_d: float = 0.0,
+        ctl_left: float = 1.0,
     ) -> Moved | None:
         """Go from `time_d[j]` to `time_d[j + 1]`; the new order of the tumor rows, if it changed.
 
@@ -82,13 +83,16 @@ class AgentModel:
             Expected number of cells that enter, by phenotype.
         extra_death_per_d
             Further rate of death of all T and NK cells, e.g. of radiation.
+        ctl_left
+            What suppression leaves of the hits of T cells.
         """
         begin_d, end_d = float(self.course.time_d[j]), float(self.course.time_d[j + 1])
         self.entered += self.immune.enter(entry_mean, self.entry_um, j)
         duration_min = 1440.0 * (end_d - begin_d)
         result = self.immune.step(
-            j, duration_min, self.tumor, susceptibility_per_d, self.tissue, extra_death_per_d
-        )
+            j, duration_min, self.tumor, susceptibility_per_d, self.tissue, extra_death_per_d,
+            ctl_left,
+        )  # fmt: skip
         self.immune_died += result.n_died
         self.immune_born += result.n_born
         time = float(self.immune["contact_min"].sum(dtype=np.float64))

@@ -98,12 +98,17 @@ class AgentRun:
         )  # fmt: skip
         breaks = np.concatenate([signals.breaks_d(), host.breaks_d(), space.snapshot_time_d])
         grid = make_grid(outputs, space.step_h / HOURS_PER_DAY, breaks)
-        inputs = agent_inputs(ds, sets, options, host, given.overrides, grid.time_d, n_threads)
+        inputs = agent_inputs(
+            ds, sets, options, host, given.overrides, grid.time_d, n_threads,
+            danger=given.mechanism.activity("host_sting"),
+        )  # fmt: skip
         signals.start(grid.time_d)
         model, order = _agents(ds, inputs, root, n_threads)
         wired = AgentSignals.start(inputs, signals, model, order, n_threads, ds)
+        if options.kill.nk:
+            signals.sets.value("nk_ligand_fold_max")  # read later, cell by cell
         signals.sets.require_effect(rest, "immune_response")
-        attrs: dict[str, Any] = {"warnings": ds.attrs.get("warnings", "[]")}
+        attrs: dict[str, Any] = {"warnings": ds.attrs.get("warnings", "[]"), **signals.attrs}
         if ATTACKS[0] in inputs.attacks:
             warn_of_untreated_host(attrs, ds, host)
         attrs["host_supply"] = "untreated" if host.time_d is None else "simulated"
@@ -133,7 +138,7 @@ class AgentRun:
             response_step_d=float(np.diff(time_d).max(initial=0.0)),
             **self.inputs.options.attrs(),
             **self.inputs.sets.attrs(),
-            **self.signals.model.attrs,
+            **{key: value for key, value in self.signals.model.attrs.items() if key != "warnings"},
         )
         return agent_dataset(
             self.inputs, self.model.tumor.record, self.outputs, self.states, self.attrs
@@ -148,7 +153,9 @@ class AgentRun:
             mean = 0.5 * float(cohort.entry_per_d[j] + cohort.entry_per_d[j + 1])
             entry[cohort.first] = n * mean * step_d
         susceptible = self.signals.susceptibility(float(time_d[j]))
-        moved = model.step(j, susceptible, entry, float(inputs.t_cell_loss_per_d[j]))
+        moved = model.step(
+            j, susceptible, entry, float(inputs.t_cell_loss_per_d[j]), float(inputs.ctl_left[j])
+        )
         if moved is not None:
             self.signals.take(moved, model)
         self.signals.advance(j, step_d, model)

@@ -24,14 +24,19 @@ class EffectorModel:
     priming_delay_d: float = 0.0
 
 
-def effector_model(host: ParameterSet, baseline: float | None) -> EffectorModel:
-    """Read the model from a host set; without CD8 T cells no CD8 parameter is read."""
+def effector_model(
+    host: ParameterSet, baseline: float | None, danger: float = 1.0
+) -> EffectorModel:
+    """Read the model from a host set; without CD8 T cells no CD8 parameter is read.
+
+    `danger` in [0, 1] is what is left of the signal that matures dendritic cells (host STING).
+    """
     if host.value("cd8_present") == 0.0 or baseline is None:
         return EffectorModel(present=False)
     return EffectorModel(
         present=True,
         baseline=baseline,
-        priming_gain_per_d=host.value("effector_priming_gain"),
+        priming_gain_per_d=danger * host.value("effector_priming_gain"),
         loss_rate_per_d=host.value("effector_loss_rate"),
         clearance_rate_per_d=host.value("antigen_clearance_rate"),
         priming_delay_d=host.value("priming_delay"),

@@ -14,6 +14,7 @@ from immunodose.data.parameters import ParameterSet
 from immunodose.errors import InputError
 from immunodose.immune_effectors import EffectorModel, effector_model, effectors_in_time
 from immunodose.immune_host import HostState, set_attributes
+from immunodose.immune_mechanism import stated_activity
 from immunodose.immune_pmhc import recognized_complexes
 from immunodose.immune_time import OutputTimes, TimeGrid, converged
 from immunodose.response_inputs import (
@@ -111,7 +112,7 @@ def inputs_of_sets(
     _require_same_line(ds, line)
     pmhc, pmhc_time_d = recognized_complexes(ds, line, is_tumor, outputs)
     baseline = effector_baseline(host_set, is_tumor, is_t_cell, overrides)
-    model = effector_model(host_set, baseline)
+    model = effector_model(host_set, baseline, stated_activity(ds.attrs, "host_sting"))
     attrs: dict[str, Any] = {"warnings": ds.attrs.get("warnings", "[]")}
     reads = plain and model.present
     if model.present:

@@ -55,7 +55,7 @@ class Mechanism:
         Whether a high dose within the window induces TREX1, which stops interferon.
     knockouts
         Nodes that are absent: sting, cgas, ifnar, trex1, atm, atr, chk1, mtor, stat1, ifngr, b2m
-        (of the tumor cells), host_sting (of the host's dendritic cells).
+        (of the tumor cells), host_sting (of the host's dendritic cells: priming of T cells).
     inhibition
         Share in [0, 1] of the activity of a node that a drug takes, e.g. `{"chk1": 0.9}`.
 
@@ -146,6 +146,16 @@ def mechanism_from_json(text: str) -> Mechanism:
     True
     """
     return Mechanism(**json.loads(text))
+
+
+def stated_activity(attrs: Mapping[Any, Any], node: str) -> float:
+    """Return what the mechanism of a Dataset leaves of a node; 1 where none is stated."""
+    if "mechanism" not in attrs:
+        return 1.0
+    content = json.loads(attrs["mechanism"])
+    if node in content["knockouts"]:
+        return 0.0
+    return 1.0 - float(content["inhibition"].get(node, 0.0))
 
 
 def require_mechanism(mechanism: object) -> Mechanism:

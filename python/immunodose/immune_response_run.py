@@ -92,7 +92,9 @@ def mean_field(given: ResponseInputs) -> xr.Dataset:
     grids = _Grids(given, inputs)
     level, error = _step(inputs, grids)
     found = _run(inputs, grids, level, given.progress)
-    attrs: dict[str, Any] = {"warnings": given.ds.attrs.get("warnings", "[]")}
+    attrs: dict[str, Any] = {
+        "warnings": given.ds.attrs.get("warnings", "[]"), **inputs.signals.attrs
+    }  # fmt: skip
     if inputs.effectors.present:
         warn_of_untreated_host(attrs, given.ds, host)
     attrs.update(
@@ -106,7 +108,6 @@ def mean_field(given: ResponseInputs) -> xr.Dataset:
         **given.options.attrs(),
         **set_attributes(host_set),
         **({} if killing is None else killing.attrs("killing_parameters")),
-        **inputs.signals.attrs,
     )
     return _dataset(given, found, is_tumor, attrs)
 
@@ -152,7 +153,7 @@ def _inputs(
     log_survival = np.log(np.maximum(probability, _SMALLEST))
     history = dose_history(ds)
     baseline = effector_baseline(sets.host, is_tumor, is_t_cell, given.overrides)
-    model = effector_model(sets.host, baseline)
+    model = effector_model(sets.host, baseline, given.mechanism.activity("host_sting"))
     share = history.share[is_tumor]
     exhaustion = None
     if given.exhaustion and model.present:
@@ -337,6 +338,8 @@ def _dataset(
             for k, columns in enumerate(found.cells):
                 values[is_tumor, k] = columns[name]
             variables[name] = (("cell", "cell_time"), values)
+        if "cell_type" in given.ds:
+            variables["cell_type"] = (("cell",), cell_types(given.ds))
         coords["cell_time"] = given.cell_outputs.time_d
         if "cell" in given.ds.coords:
             coords["cell"] = given.ds["cell"].values

@@ -255,3 +255,45 @@ def test_space_shelters_what_the_mean_field_kills() -> None:
     inner, outer = depth < 30.0, depth > 65.0
     assert dead["rim"][inner].mean() < 0.5 * dead["rim"][outer].mean()
     assert dead["uniform"][inner].mean() > 0.8 * dead["uniform"][outer].mean()
+
+
+def same_values(one: np.ndarray, other: np.ndarray) -> bool:
+    return np.array_equal(one, other, equal_nan=True)
+
+
+def test_regulatory_t_cells_follow_the_supply_of_the_host() -> None:
+    """As in the mean field: a host without lymphocytes has none of them left to suppress."""
+    strong = {"treg": True, "treg_to_target_ratio": 10.0, "treg_half_suppression": 0.01}
+    kinds = np.where(np.arange(343) % 5 == 0, "cd8_t_cell", "tumor")
+    ds = cells().assign(cell_type=("cell", kinds))
+    empty = imd.simulate_host(
+        host="immunocompetent", organ_doses={"blood": {"alpha": 100.0}}, time_d=[0.0, 30.0],
+        lymphocyte_turnover_rate=0.0,
+    )  # fmt: skip
+    options: dict[str, Any] = {"effector_to_target_ratio": None, "entry": "uniform"}
+    for host, suppressed in ((HOST, True), (empty, False)):
+        free = run(ds, host=host, **options)
+        held = run(ds, host=host, **options, **strong)
+        same = [same_values(*pair) for pair in zip(fates(held), fates(free), strict=True)]
+        assert all(same) is not suppressed
+    assert int(run(ds, **options).death_count.sel(cause="ctl")[-1]) > 0
+
+
+def test_overrides_are_read_or_refused() -> None:
+    run(nk="missing_self", nk_ligand_fold_max=3.0)
+    with pytest.raises(InputError, match=r"white_cell_marrow_sensitivity=0.1 has no effect"):
+        run(white_cell_marrow_sensitivity=0.1)
+
+
+def test_without_host_sting_there_is_no_priming() -> None:
+    """The same bits as without priming; STING of the tumor cells is another switch."""
+    deaf = imd.Mechanism(
+        triggers="damage", weighting="per_gy", spread="none", trex1_window=False,
+        knockouts="host_sting",
+    )  # fmt: skip
+    options: dict[str, Any] = {"priming_delay": 0.1, "time_d": [0.0, 2.0]}
+    none = fates(run(**options, effector_priming_gain=0.0))
+    for values, same in zip(fates(run(**options, mechanism=deaf)), none, strict=True):
+        np.testing.assert_array_equal(values, same)
+    primed = fates(run(**options))
+    assert not all(same_values(*pair) for pair in zip(primed, none, strict=True))

@@ -112,6 +112,8 @@ def test_output_is_labeled_and_recorded() -> None:
     assert np.isnan(out.kill_probability.values[1]).all()
     assert list(out.cause.values) == ["radiation", "ctl", "nk"]
     assert float(out.effector_to_target_ratio[0]) == pytest.approx(1.0 / 3.0)
+    assert list(out.cell_type.values) == kinds
+    assert np.isfinite(imd.summary(out).surviving_fraction)
     for name in ("response_step_d", "response_step_error", "mechanism", "kill_law", "host"):
         assert name in out.attrs
     total = out.surviving_fraction + out.death_fraction.sum("cause")
@@ -164,13 +166,62 @@ def test_macrophages_take_damaged_cells() -> None:
         respond(ds, macrophages=True)
 
 
-@pytest.mark.parametrize("spread", ["well_mixed", "none"])
-def test_what_spreads_comes_from_cells_that_were_not_taken(spread: Any) -> None:
-    mechanism = imd.Mechanism(
-        triggers="sting", weighting="per_gy", spread=spread, trex1_window=False
-    )
-    out = respond(tumor(20), mechanism=mechanism, ifn_gamma=False)
-    assert bool((out.surviving_fraction[1:] < 1.0).all())
+def test_what_spreads_comes_from_cells_that_were_not_taken() -> None:
+    """T cells leave less interferon to the others, unless each cell meets its own alone."""
+    fold = {}
+    for spread in ("well_mixed", "none"):
+        mechanism = imd.Mechanism(
+            triggers="sting",
+            weighting="per_gy",
+            spread=spread,
+            trex1_window=False,  # type: ignore[arg-type]
+        )
+        mhc1 = [
+            respond(tumor(20), mechanism=mechanism, ifn_gamma=False, effector_to_target_ratio=ratio)
+            .mhc1_surface[:, -1].values
+            for ratio in (0.0, 0.3)
+        ]  # fmt: skip
+        fold[spread] = mhc1[1] / mhc1[0]
+    assert (fold["well_mixed"] < 0.98).all()
+    np.testing.assert_allclose(fold["none"], 1.0, rtol=2e-3)
+
+
+@pytest.mark.parametrize("engine", ["plain", "mean_field"])
+def test_without_host_sting_there_is_no_priming(engine: str) -> None:
+    """As without priming gain; STING of the tumor cells is another switch."""
+    ds = tumor(10)
+    found = {}
+    for name, knockouts, more in (
+        ("all", (), {}),
+        ("unprimed", (), {"effector_priming_gain": 0.0}),
+        ("host", ("host_sting",), {}),
+        ("tumor", ("sting",), {}),
+    ):
+        mechanism = imd.Mechanism(
+            triggers="damage", weighting="per_gy", spread="none", trex1_window=False,
+            knockouts=knockouts,
+        )  # fmt: skip
+        if engine == "mean_field":
+            out = respond(ds, mechanism=mechanism, **more)
+        else:
+            one_way = imd.mhc1_expression(
+                ds, parameters=SETS, mechanism=mechanism, time_d=TIMES, rng=1
+            )
+            out = imd.kill_probability(
+                one_way, parameters=SETS, host=UNTREATED, time_d=TIMES, merge=False, **more
+            )
+        found[name] = out.kill_probability.values
+    assert found["host"].tobytes() == found["unprimed"].tobytes()
+    assert found["tumor"].tobytes() == found["all"].tobytes()
+    assert (found["all"][:, -1] > found["host"][:, -1] + 1e-3).all()
+
+
+def test_no_warning_is_lost() -> None:
+    with pytest.warns(ValidityWarning):
+        out = respond(tumor(5, dose_Gy=100.0), host=HOST)
+    text = out.attrs["warnings"]
+    assert "untreated host" in text
+    assert "beyond the" in text
 
 
 @pytest.mark.parametrize(
