@@ -297,3 +297,38 @@ def test_without_host_sting_there_is_no_priming() -> None:
         np.testing.assert_array_equal(values, same)
     primed = fates(run(**options))
     assert not all(same_values(*pair) for pair in zip(primed, none, strict=True))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_antibody_no_effect_and_no_t_cells_no_effect(seed: int) -> None:
+    def antibody(amount_nmol: float) -> dict[str, Any]:
+        return {"agent": "anti_pdl1", "amount_nmol": amount_nmol, "time_d": [0.0]}
+
+    options: dict[str, Any] = {
+        "rng": seed,
+        "entry": "uniform",
+        "pd1": True,
+        "pd1_half_inhibition": 0.5,
+    }
+    none = fates(run(**options))
+    zero = fates(run(**options, checkpoint=antibody(0.0)))
+    assert all(same_values(*pair) for pair in zip(zero, none, strict=True))
+    given = run(**options, checkpoint=antibody(5.0), effector_to_target_ratio=0.1)
+    without = run(**options, effector_to_target_ratio=0.1)
+    assert given.death_count.sel(cause="ctl")[-1] > without.death_count.sel(cause="ctl")[-1]
+    empty = [
+        fates(run(**options, checkpoint=course, effector_to_target_ratio=0.0))
+        for course in (None, antibody(5.0))
+    ]
+    assert all(same_values(*pair) for pair in zip(*empty, strict=True))
+
+
+def test_zero_activity_is_the_untreated_tumor() -> None:
+    """A zero dose with a time course and an acute zero dose: the same bits, no radiation death."""
+    zero = cells(survival=1.0)
+    zero = zero.assign(absorbed_dose=0.0 * zero.absorbed_dose)
+    course = zero.assign(activity_rate_constant=(("nuclide",), [0.3 / 86400.0]))
+    one, other = (run(ds, entry="uniform") for ds in (zero, course))
+    assert all(same_values(*pair) for pair in zip(fates(one), fates(other), strict=True))
+    assert (one.death_count.sel(cause="radiation") == 0).all()
+    assert one.mhc1_surface_mean.values.tobytes() == other.mhc1_surface_mean.values.tobytes()
