@@ -252,6 +252,7 @@ def draw(rows: list[dict[str, Any]], file: str) -> None:
     axes.legend(fontsize=7)
     axes.grid(alpha=0.3)
     figure.savefig(file, dpi=110)
+    plt.close(figure)
 
 
 def chosen_runs(options: argparse.Namespace) -> list[tuple[str, int, int, bool, int]]:

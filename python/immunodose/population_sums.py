@@ -186,7 +186,8 @@ def warn_of_mesh_error(sweeps: Sweeps, rtol: float) -> None:
         warnings.warn(
             f"the far field of some cells differs by {worst:.2g} (root mean square over mean) from "
             f"the sum over cells, more than rtol={rtol:g}: a kernel falls too steeply for the "
-            "mesh. Give a smaller rtol or summation='cell_list'.",
+            "mesh. Give a smaller rtol, or summation='cell_list' (refused where a periodic box has "
+            "too many images).",
             ValidityWarning,
             stacklevel=4,
         )
