@@ -173,13 +173,15 @@ class Cohort:
     """T cells, or NK cells: phenotypes of the first and the later state, number and supply.
 
     `entry_per_d` is per tumor cell of the untreated tumor at each time of the grid, `baseline` the
-    number per tumor cell at the start, `first` the phenotype of those that enter.
+    number per tumor cell at the start, `first` the phenotype of those that enter, `supply` that of
+    the host at the start (in `baseline`; cells of the Dataset are thinned by it).
     """
 
     names: tuple[str, ...]
     first: int
     baseline: float
     entry_per_d: FloatArray
+    supply: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,14 +280,14 @@ def _killers(
     attacks: list[str] = []
     if source is not None:
         names = (T_CELL, EXHAUSTED) if options.exhaustion else (T_CELL,)
-        cohorts.append(Cohort(names, 0, model.baseline * supply[0], source * supply))
+        cohorts.append(Cohort(names, 0, model.baseline * supply[0], source * supply, supply[0]))
         phenotypes += _cd8(sets, options, model.loss_rate_per_d)
         attacks.append(ATTACKS[0])
     if options.kill.nk is not None:
         ratio = sets.value("nk_to_target_ratio")
         entry = sets.value("nk_loss_rate") * ratio * supply
         first = len(phenotypes)
-        cohorts.append(Cohort((NK_CELL, PRIMED_NK), first, ratio * supply[0], entry))
+        cohorts.append(Cohort((NK_CELL, PRIMED_NK), first, ratio * supply[0], entry, supply[0]))
         phenotypes += _nk(sets, first, len(attacks))
         attacks.append(ATTACKS[1])
     return tuple(cohorts), tuple(phenotypes), tuple(attacks)

@@ -14,6 +14,7 @@ from immunodose.immune_agent_cells import ATTACKS, ImmuneRows
 from immunodose.immune_agent_inputs import (
     AgentInputs,
     AgentOptions,
+    Cohort,
     agent_inputs,
     agent_options,
     agent_sets,
@@ -183,22 +184,25 @@ def _agents(
     tissue = Tissue.around(at, 2.0 * inputs.reach_um)
     immune = ImmuneRows(inputs.phenotypes, inputs.reach_um, root, n_threads)
     for cohort in inputs.cohorts:
-        immune.add(_first_places(ds, inputs, cohort.names[0], cohort.baseline, at, root),
-                   cohort.first)  # fmt: skip
+        immune.add(_first_places(ds, inputs, cohort, at, root), cohort.first)
     points = entry_points(inputs.options.entry, tissue, at, ds, _POINTS_PER_VESSEL_UM)
     return AgentModel(tumor, immune, tissue, points, course), order
 
 
 def _first_places(
-    ds: xr.Dataset, inputs: AgentInputs, name: str, baseline: float, at: Array32, root: int
+    ds: xr.Dataset, inputs: AgentInputs, cohort: Cohort, at: Array32, root: int
 ) -> Array32:
-    """Return where the T or NK cells of the untreated tumor are, less those an acute dose kills."""
+    """Return where the T or NK cells of the untreated tumor are, less those an acute dose kills.
+
+    A dose at time 0 kills in the tumor and takes from the supply of the host (Eq. 7 of immune.md).
+    """
+    name = cohort.names[0]
     random, _ = generator(root, purpose=f"agents:{name}")
     types = cell_types(ds)
     if name in types:
         resident = types == name
         places = cell_positions_um(ds, resident).astype(np.float32)
-        return places[random.random(len(places)) < inputs.t_cell_survival]
-    mean = baseline * len(at) * inputs.t_cell_survival
+        return places[random.random(len(places)) < inputs.t_cell_survival * cohort.supply]
+    mean = cohort.baseline * len(at) * inputs.t_cell_survival
     number = int(mean) + int(random.random() < mean - int(mean))
     return at[random.integers(0, len(at), number)]
