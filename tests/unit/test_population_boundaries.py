@@ -70,3 +70,28 @@ def test_a_cold_core_in_active_medium_gets_less_than_equilibrium(box_um: float |
     # 44 % of the space is medium; a free cluster gets more of it at its rim.
     share = of_medium.sel(target="nucleus") / even
     assert 0.1 < float(share.min()) < float(share.max()) < (0.9 if box_um is None else 0.6)
+
+
+def test_a_new_dose_leaves_nothing_behind_of_the_one_that_it_replaces() -> None:
+    cells = imd.cells.lattice(
+        shape=(2, 2, 2), spacing_um=14.0, cell_radius_um=7.0, nucleus_radius_um=5.0
+    )
+    table = imd.emissions("At-211")
+    alphas = table.isel(line=np.flatnonzero(table["emission"].values == "alpha"))
+    cells = imd.label(cells, alphas, decays_per_cell=1.0, effective_half_life_h=7.0)
+    boxed = imd.absorbed_dose(cells, physics="mird", periodic_box_um=28.0)
+    assert boxed.attrs["periodic_box_um"] == [28.0] * 3
+    assert "hit_mean" in boxed
+    free = imd.absorbed_dose(boxed, physics="mird", split=())
+    assert "periodic_box_um" not in free.attrs
+    assert "hit_mean" not in free  # it was that of the box
+    drawn = imd.absorbed_dose(boxed, method="monte_carlo", n_histories=64, rng=1)
+    assert {"summation", "rtol", "periodic_box_um"}.isdisjoint(drawn.attrs)
+    again = imd.absorbed_dose(drawn, physics="mird")
+    assert "absorbed_dose_stderr" in drawn
+    assert "absorbed_dose_stderr" not in again
+    assert "let_dose_mean" in again  # kernels have no LET: that of the Monte Carlo is still true
+    rate = imd.absorbed_dose_rate(cells, time_h=1.0, physics="mird", periodic_box_um=28.0)
+    assert rate.attrs["dose_rate_periodic_box_um"] == [28.0] * 3
+    rate = imd.absorbed_dose_rate(rate, time_h=1.0, physics="mird")
+    assert "dose_rate_periodic_box_um" not in rate.attrs
