@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+import immunodose as imd
 from immunodose.immune_agent_antigen import AntigenRates, PlainAntigen
 from immunodose.immune_agent_cells import ImmuneRows, Phenotype
 from immunodose.immune_agent_model import AgentModel
@@ -70,6 +71,69 @@ def run(model: AgentModel, antigen: Any, n_cells: int, n_steps: int) -> dict[str
     }
 
 
+def triad_GB_per_s(roof: str, n_threads: int) -> float:
+    """Return the memory bandwidth that `bench_roof` measures now."""
+    answer = subprocess.run([roof, str(n_threads)], check=True, capture_output=True, text=True)
+    return float(json.loads(answer.stdout)["triad_GB_per_s"])
+
+
+def plain(options: argparse.Namespace) -> dict[str, Any]:
+    """MHC-I, complexes and hazard only (problem vi)."""
+    model, antigen = scene(options.tumor, options.cells, options.steps, options.threads)
+    row: dict[str, Any] = run(model, antigen, options.cells, options.steps)
+    n, counts = model.tumor.size, model.counts()
+    rest = row["cpu_s"] - row["antigen_cpu_s"]
+    row |= {
+        "tumor_cells": n,
+        "killed": int(counts.deaths[2]),
+        "contact_fraction": counts.contact_fraction,
+        "ns_per_tumor_cell_step": 1e9 * row["antigen_cpu_s"] / (n * options.steps),
+        "ns_per_t_cell_step": 1e9 * rest / (options.cells * options.steps),
+        # Dose, baseline, induction in and out, susceptibility out (and its line in), next event.
+        "bytes_per_cell_step": 28.0,
+    }
+    return row
+
+
+def full(options: argparse.Namespace) -> dict[str, Any]:
+    """All signals with fields, interferon-gamma, PD-1, exhaustion, NK cells."""
+    side = round(options.tumor ** (1.0 / 3.0))
+    spacing = (4.0 / 3.0 * np.pi * RADIUS_UM**3 / PACKING) ** (1.0 / 3.0)
+    ds = imd.cells.lattice(
+        shape=(side, side, side), spacing_um=spacing, cell_radius_um=RADIUS_UM,
+        nucleus_radius_um=4.0,
+    )  # fmt: skip
+    n = ds.sizes["cell"]
+    dose = np.random.default_rng(1).lognormal(0.7, 0.5, (n, 1))
+    ds = ds.assign(
+        absorbed_dose=(("cell", "emission"), dose), emission=["alpha"],
+        survival_probability=("cell", np.exp(-0.02 * dose[:, 0])),
+    )  # fmt: skip
+    mechanism = imd.Mechanism(
+        triggers=("damage", "sting"), weighting="per_gy", spread="field", trex1_window=True
+    )
+    end_d = options.steps / 24.0
+    start, start_cpu = time.perf_counter(), time.process_time()
+    out = imd.immune_response(
+        ds, parameters={"tumor": "b16k1", "killing": "ctl_nk", "agents": "t_and_nk_agents"},
+        host=imd.simulate_host(host="immunocompetent", time_d=[0.0, end_d]), time_d=[0.0, end_d],
+        mechanism=mechanism, engine="agents", law="mass_action", ifn_gamma=True, exhaustion=True,
+        pd1=True, nk="missing_self", rng=1, n_threads=options.threads,
+        space=imd.AgentSpace(entry="rim", growth=False), effector_priming_gain=0.0,
+        effector_to_target_ratio=options.cells / options.tumor,
+    )  # fmt: skip
+    cpu_s = time.process_time() - start_cpu
+    return {
+        "tumor_cells": n,
+        "wall_s": time.perf_counter() - start,
+        "cpu_s": cpu_s,
+        "killed": int(out.death_count.sel(cause="ctl")[-1]),
+        "ns_per_tumor_cell_step": 1e9 * cpu_s / (n * options.steps),
+        # Float32 state of signals and their inputs read and written, three times over the cells.
+        "bytes_per_cell_step": 300.0,
+    }
+
+
 def main() -> None:
     """Print one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -77,32 +141,17 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=50_000)
     parser.add_argument("--steps", type=int, default=720)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--full", action="store_true", help="the full state with fields")
     parser.add_argument("--roof", help="build/bench/bench_roof, for the memory triad")
     options = parser.parse_args()
-    model, antigen = scene(options.tumor, options.cells, options.steps, options.threads)
-    row = run(model, antigen, options.cells, options.steps)
-    n, counts = model.tumor.size, model.counts()
-    row |= {
-        "ns_per_tumor_cell_step": 1e9 * row["antigen_cpu_s"] / (n * options.steps),
-        "ns_per_t_cell_step": 1e9
-        * (row["cpu_s"] - row["antigen_cpu_s"])
-        / (options.cells * options.steps),
-        # dose, baseline, induction in and out, susceptibility out (and its line in), event.
-        "bytes_per_cell_step": 28.0,
-        "contact_fraction": counts.contact_fraction,
-    }
+    row = full(options) if options.full else plain(options)
     if options.roof:
-        answer = subprocess.run(
-            [options.roof, str(options.threads)], check=True, capture_output=True, text=True
-        )
-        triad = json.loads(answer.stdout)["triad_GB_per_s"]
-        row["roof_s"] = 28.0 * n * options.steps / (triad * 1e9)
+        triad = triad_GB_per_s(options.roof, options.threads)
+        moved = row["bytes_per_cell_step"] * row["tumor_cells"] * options.steps
+        row |= {"triad_GB_per_s": triad, "roof_s": moved / (triad * 1e9)}
         row["over_roof"] = row["wall_s"] / row["roof_s"]
-    print(json.dumps({
-        "tumor_cells": n, "t_cells": options.cells, "steps": options.steps,
-        "threads": options.threads, "killed": int(counts.deaths[2]),
-        **{name: round(value, 4) for name, value in row.items()},
-    }))  # fmt: skip
+    head = {"t_cells": options.cells, "steps": options.steps, "threads": options.threads}
+    print(json.dumps({**head, **{name: round(value, 4) for name, value in row.items()}}))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,11 @@ py::tuple bind_sorted(const Floats& x_um, const Floats& y_um, const Floats& z_um
   return py::make_tuple(adopt(std::move(sorted.order)), adopt(std::move(sorted.starts)));
 }
 
+py::array_t<std::int64_t> bind_order(const Floats& x_um, const Floats& y_um, const Floats& z_um,
+                                     const Bytes& kept, double edge_um) {
+  return adopt(order_by_cubes(points(x_um, y_um, z_um), read(kept), edge_um));
+}
+
 // Columns of a table of phenotypes, in this order.
 std::vector<Phenotype> phenotypes_of(const DoubleArray& table) {
   constexpr py::ssize_t n_columns = 11;
@@ -228,6 +233,9 @@ void register_agents(py::module_& immune) {
   immune.def("sorted_points", &bind_sorted, py::arg("x_um").noconvert(),
              py::arg("y_um").noconvert(), py::arg("z_um").noconvert(), py::arg("id").noconvert(),
              py::arg("kept").noconvert(), py::arg("low_um"), py::arg("edge_um"), py::arg("n_bins"));
+  immune.def("order_by_cubes", &bind_order, py::arg("x_um").noconvert(),
+             py::arg("y_um").noconvert(), py::arg("z_um").noconvert(), py::arg("kept").noconvert(),
+             py::arg("edge_um"));
   immune.def("step_immune_cells", &bind_step_cells, py::arg("id").noconvert(),
              py::arg("x_um").noconvert(), py::arg("y_um").noconvert(), py::arg("z_um").noconvert(),
              py::arg("target").noconvert(), py::arg("phenotype").noconvert(),

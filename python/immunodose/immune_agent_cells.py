@@ -21,7 +21,8 @@ CD8, EXHAUSTED, NK, PRIMED_NK, GONE = 0, 1, 2, 3, 255
 DIED, DIVIDES = 1, 2
 ATTACKS = ("ctl", "nk")
 
-_SORT_EVERY = 8
+_SORT_EVERY = 2
+_CUBE_REACHES = 8.0  # edge of the cubes by which cells are sorted
 _LIMIT = 2**31 - 1
 
 
@@ -171,7 +172,7 @@ class ImmuneRows:
             none = np.zeros(0, dtype=np.int32)
             return StepResult((none, none.astype(np.int64), none, none.astype(np.float32)), 0, 0)
         if step % _SORT_EVERY == 0:
-            self.sort(tumor)
+            self.sort()
         table = np.array([kind.row(extra_death_per_d, ctl_left) for kind in self.phenotypes])
         before = self["phenotype"].copy()
         target, cell, time_min = _core.immune.step_immune_cells(
@@ -204,15 +205,18 @@ class ImmuneRows:
         target = self["target"]
         target[:] = new_row[target]
 
-    def sort(self, tumor: TumorRows) -> None:
+    def sort(self) -> None:
         """Drop the dead, and put cells near each other in memory; changes no result."""
         kept = (self["phenotype"] != GONE).astype(np.uint8)
-        order, _ = _core.immune.sorted_points(
-            self["x_um"], self["y_um"], self["z_um"], id=self["id"], kept=kept,
-            low_um=tumor.bins["low_um"], edge_um=tumor.bins["edge_um"], n_bins=tumor.bins["n_bins"],
-        )  # fmt: skip
+        order = _core.immune.order_by_cubes(
+            self["x_um"],
+            self["y_um"],
+            self["z_um"],
+            kept=kept,
+            edge_um=_CUBE_REACHES * self.reach_um,
+        )
         for column in self._columns.values():
-            column[: order.size] = column[: self.size][order]
+            column[: order.size] = np.take(column[: self.size], order, mode="clip")
         self.size = order.size
 
     def _divide(self, event: npt.NDArray[np.uint8]) -> int:

@@ -46,6 +46,42 @@ AgentBins::AgentBins(Points points, double reach_um) {
   prepare();
 }
 
+std::vector<std::int64_t> order_by_cubes(Points points, std::span<const std::uint8_t> kept,
+                                         double edge_um) {
+  constexpr std::int64_t most_cubes = 64;  // along an axis; farther ones share the last
+  const std::size_t n = points.size();
+  if (kept.size() != n || points.y.size() != n || points.z.size() != n || !(edge_um > 0.0)) {
+    throw InputError("arrays of points of unequal length, or no edge");
+  }
+  if (n == 0) return {};
+  const auto low = [](std::span<const float> values) {
+    return static_cast<double>(*std::min_element(values.begin(), values.end()));
+  };
+  const std::array<double, 3> from{low(points.x), low(points.y), low(points.z)};
+  const auto spread = [&](float position, double start) {
+    const double place = (static_cast<double>(position) - start) / edge_um;
+    const auto i = static_cast<std::uint32_t>(std::min(place, most_cubes - 1.0));
+    std::uint32_t bits = 0;
+    for (unsigned k = 0; k < 6; ++k) bits |= ((i >> k) & 1U) << (3 * k);
+    return bits;
+  };
+  std::vector<std::uint32_t> cube(n);
+  std::vector<std::int64_t> next(static_cast<std::size_t>(most_cubes * most_cubes * most_cubes) +
+                                 1);
+  for (std::size_t i = 0; i < n; ++i) {
+    cube[i] = spread(points.x[i], from[0]) | (spread(points.y[i], from[1]) << 1U) |
+              (spread(points.z[i], from[2]) << 2U);
+    if (kept[i] != 0) ++next[cube[i] + 1];
+  }
+  for (std::size_t c = 1; c < next.size(); ++c) next[c] += next[c - 1];
+  std::vector<std::int64_t> order(static_cast<std::size_t>(next.back()));
+  for (std::size_t i = 0; i < n; ++i) {
+    if (kept[i] != 0)
+      order[static_cast<std::size_t>(next[cube[i]]++)] = static_cast<std::int64_t>(i);
+  }
+  return order;
+}
+
 SortedPoints sorted_points(const AgentBins& bins, Points points, std::span<const std::int64_t> id,
                            std::span<const std::uint8_t> kept) {
   const std::size_t n = points.size();

@@ -199,6 +199,9 @@ def sorted_points(
     edge_um: Sequence[float],
     n_bins: Sequence[int],
 ) -> tuple[IntArray, _Rows]: ...
+def order_by_cubes(
+    x_um: _Floats, y_um: _Floats, z_um: _Floats, kept: _Bytes, edge_um: float
+) -> IntArray: ...
 def step_immune_cells(
     id: IntArray,
     x_um: _Floats,

@@ -119,6 +119,11 @@ struct SortedPoints {
   std::vector<std::int64_t> order;
   std::vector<std::int32_t> starts;
 };
+// An order in which neighbors are near each other in memory: the cubes of `edge_um` along a Morton
+// curve, inside of them as given. Points that are not kept are left out.
+std::vector<std::int64_t> order_by_cubes(Points points, std::span<const std::uint8_t> kept,
+                                         double edge_um);
+
 SortedPoints sorted_points(const AgentBins& bins, Points points, std::span<const std::int64_t> id,
                            std::span<const std::uint8_t> kept);
 
