@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import subprocess
 import time
@@ -17,12 +18,13 @@ from immunodose.immune_agent_cells import ImmuneRows, Phenotype
 from immunodose.immune_agent_model import AgentModel
 from immunodose.immune_agent_tissue import Tissue
 from immunodose.immune_agent_tumor import RadiationCourse, Record, TumorRates, TumorRows
+from immunodose.immune_signals import SignalModel
 
 RADIUS_UM = 5.0
 PACKING = 0.5
 REACH_UM = RADIUS_UM + 3.75 + 1.0
-# T cells of docs/theory/agents.md; search_min is the mean time between contacts.
-T_CELL = Phenotype(10.0, 2.0, 25.0, 10.0, 2.0, 0.2, 0.0, 0.0, 0, 0, 0.0)
+# T cells of the set t_and_nk_agents, which kill 0.1 per day so that targets are left after a month.
+T_CELL = Phenotype(10.0, 2.0, 25.0, 10.0, 0.1, 0.2, 0.0, 0.0, 0, 0, 0.0)
 
 
 def scene(n_tumor: int, n_cells: int, n_steps: int, n_threads: int) -> tuple[AgentModel, Any]:
@@ -95,6 +97,16 @@ def plain(options: argparse.Namespace) -> dict[str, Any]:
     return row
 
 
+def state_bytes(ds: Any, mechanism: imd.Mechanism) -> float:
+    """Return the bytes that the signals of one cell take: each is read and written in a step."""
+    model = SignalModel.prepare(
+        ds.isel(cell=slice(1000)), parameters={"tumor": "b16k1"}, mechanism=mechanism, rng=1
+    )
+    model.start([0.0, 1.0])
+    arrays = (getattr(model.cells, item.name) for item in dataclasses.fields(model.cells))
+    return sum(a.nbytes for a in arrays if isinstance(a, np.ndarray)) / 1000.0
+
+
 def full(options: argparse.Namespace) -> dict[str, Any]:
     """All signals with fields, interferon-gamma, PD-1, exhaustion, NK cells."""
     side = round(options.tumor ** (1.0 / 3.0))
@@ -129,8 +141,7 @@ def full(options: argparse.Namespace) -> dict[str, Any]:
         "cpu_s": cpu_s,
         "killed": int(out.death_count.sel(cause="ctl")[-1]),
         "ns_per_tumor_cell_step": 1e9 * cpu_s / (n * options.steps),
-        # Float32 state of signals and their inputs read and written, three times over the cells.
-        "bytes_per_cell_step": 300.0,
+        "bytes_per_cell_step": 2.0 * state_bytes(ds, mechanism),
     }
 
 
