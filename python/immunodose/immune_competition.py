@@ -121,11 +121,19 @@ class Competition:
         first = {"radiation": sums[1], **dict(zip(attacks, sums[2 : 2 + n], strict=True))}
         return Sums(sums[0], first, tuple(sums[2 + n :]))
 
+    def radiation_log_survival(self) -> Any:
+        """Return ln of the net probability to have survived radiation so far (n,)."""
+        if self._share is None:
+            return self.delivered[0] * self._log_survival
+        return (self._share @ self.delivered) * self._log_survival
+
     def radiation_probability(self) -> Any:
         """Return the net probability of death by radiation so far (n,)."""
-        if self._share is None:
-            return -np.expm1(self.delivered[0] * self._log_survival)
-        return -np.expm1((self._share @ self.delivered) * self._log_survival)
+        return -np.expm1(self.radiation_log_survival())
+
+    def log_survival(self) -> Any:
+        """Return ln of the probability to be alive (n,), which keeps its digits below 1e-7."""
+        return self.radiation_log_survival() - sum(self.exponent.values())
 
     def probability(self, name: str) -> Any:
         """Return the net probability of death by one kind of killer cell so far (n,)."""

@@ -102,7 +102,8 @@ def immune_response(
         `effector_to_target_ratio` (active), `exhausted_to_target_ratio`, `treg_to_target_ratio`,
         `nk_primed_fraction`, `ifn_gamma_mean` [molecules], `antibody_occupancy`, all else [1].
         For each cell at `cell_time`, float32, NaN for cells that are not tumor cells:
-        `mhc1_surface`, `pmhc_surface`, `kill_probability` and its causes, `kill_fraction_*`.
+        `mhc1_surface`, `pmhc_surface`, `kill_probability` and its causes, `kill_fraction_*`,
+        `log_survival` (of which `summary` takes the tumor control probability).
 
         Agents give the same in time (of the cells that are there), `tumor_cell_count` (state,
         time), `death_count` (cause, time), `birth_count`, `immune_cell_count` and

@@ -317,4 +317,5 @@ class MeanField:
         found["kill_probability_immune"] = 1.0 - immune
         found["kill_fraction_immune"] = fraction
         found["kill_probability"] = 1.0 - alive * immune
+        found["log_survival"] = self.cells.log_survival()
         return found

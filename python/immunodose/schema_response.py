@@ -84,6 +84,9 @@ RESPONSE_VARIABLES: dict[str, Variable] = {
     "kill_fraction_immune": Variable(
         "1", "probability that killer cells are the first cause of death", _RESPONSE
     ),
+    "log_survival": Variable(
+        "1", "natural logarithm of the probability to be alive", ("cell", "cell_time")
+    ),
     "surviving_fraction": Variable(
         "1", "surviving fraction of the tumor cells", ("hypothesis", "arm", "replicate", "time")
     ),

@@ -166,7 +166,10 @@ def _kill_row(arm: xr.Dataset, tumor: Any) -> dict[str, float]:
         if source in arm:
             row[name] = float(_last(arm, source)[tumor].mean())
     dead = None
-    if "kill_probability" in arm:
+    if "log_survival" in arm:  # exact where almost all are dead, in single precision too
+        exponent = _last(arm, "log_survival")[tumor]
+        dead, alive = -np.expm1(exponent), np.exp(exponent)
+    elif "kill_probability" in arm:
         dead = _last(arm, "kill_probability")[tumor]
         alive = 1.0 - dead
     elif "survival_probability" in arm:

@@ -114,6 +114,7 @@ def test_output_is_labeled_and_recorded() -> None:
     assert float(out.effector_to_target_ratio[0]) == pytest.approx(1.0 / 3.0)
     assert list(out.cell_type.values) == kinds
     assert np.isfinite(imd.summary(out).surviving_fraction)
+    np.testing.assert_allclose(np.exp(out.log_survival), 1.0 - out.kill_probability, atol=1e-6)
     for name in ("response_step_d", "response_step_error", "mechanism", "kill_law", "host"):
         assert name in out.attrs
     total = out.surviving_fraction + out.death_fraction.sum("cause")
@@ -322,3 +323,37 @@ def test_bits_do_not_depend_on_threads(seed: int) -> None:
     one, two = (respond(ds, nk="ligand", n_threads=n) for n in (1, None))
     for name in one.data_vars:
         assert one[name].values.tobytes() == two[name].values.tobytes(), name
+
+
+def test_control_of_many_cells_keeps_its_digits() -> None:
+    """Single precision knows no probability of death between 1 - 6e-8 and 1."""
+    n = 1000
+    cells = xr.Dataset(
+        {
+            "absorbed_dose": (("cell", "emission"), np.full((n, 1), 5.0)),
+            "survival_probability": ("cell", np.full(n, 1e-8)),
+            "mhc1_baseline": ("cell", np.full(n, 1e3)),
+        },
+        coords={"emission": ["alpha"]},
+    )
+    athymic = imd.simulate_host(host="athymic", time_d=[0.0, 1.0])
+    out = imd.immune_response(
+        cells,
+        parameters="b16k1",
+        host=athymic,
+        mechanism=imd.Mechanism(
+            triggers="damage", weighting="per_gy", spread="none", trex1_window=False
+        ),
+        time_d=1.0,
+        outputs_per_cell_time_d=1.0,
+        engine="mean_field",
+        law="mass_action",
+        ifn_gamma=False,
+        exhaustion=False,
+        pd1=False,
+        nk=None,
+        rng=1,
+    )
+    control = float(imd.summary(out).tumor_control_probability)
+    assert control == pytest.approx(np.exp(n * np.log1p(-1e-8)), rel=1e-9)
+    assert control < 1.0
