@@ -89,7 +89,7 @@ validation-long: $(PACKAGE)
 bench: $(PACKAGE)
 	$(BIN)/python -m pip install --quiet --group bench
 	mkdir -p build
-	$(BIN)/python -m pytest bench/test_speed.py --benchmark-json=build/benchmark.json
+	PYTHONPATH=bench $(BIN)/python -m pytest bench/test_speed.py --benchmark-json=build/benchmark.json
 	$(BIN)/python bench/bench_dose.py
 	$(BIN)/python bench/bench_transport.py
 
