@@ -6,6 +6,7 @@ Every group on the way from the process's own to the root may set a limit; the t
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,25 +38,36 @@ def free_memory_bytes() -> int | None:
     return min((free for free in left if free is not None), default=None)
 
 
-def _groups_v2() -> Iterator[Path]:
-    for controllers, path in _own_groups():
-        if not controllers:
+def _groups_v2() -> tuple[Path, ...]:
+    return _folders(_OWN, _ROOT, "")
+
+
+def _groups_v1(controller: str) -> tuple[Path, ...]:
+    return _folders(_OWN, _ROOT, controller)
+
+
+@functools.cache
+def _folders(own: Path, root: Path, controller: str) -> tuple[Path, ...]:
+    """Return the folders that may hold limits; looked up once, as every call asks for them.
+
+    The limits themselves are read each time. A process that is moved to another group later keeps
+    the folders of its first.
+    """
+    found: list[Path] = []
+    for controllers, path in _own_groups(own):
+        if not controllers and not controller:
             # Beside version 1 the hierarchy of version 2 has a folder of its own.
-            yield from _upward(_ROOT, path)
-            yield from _upward(_ROOT / "unified", path)
-
-
-def _groups_v1(controller: str) -> Iterator[Path]:
-    for controllers, path in _own_groups():
-        if controller in controllers:
+            found += [*_upward(root, path), *_upward(root / "unified", path)]
+        elif controller in controllers:
             for name in dict.fromkeys((controller, ",".join(controllers))):
-                yield from _upward(_ROOT / name, path)
+                found += _upward(root / name, path)
+    return tuple(folder for folder in found if folder.is_dir())
 
 
-def _own_groups() -> list[tuple[list[str], str]]:
+def _own_groups(own: Path) -> list[tuple[list[str], str]]:
     """Return controllers (none: version 2) and path of each group of this process."""
     try:
-        lines = _OWN.read_text(encoding="utf-8").splitlines()
+        lines = own.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return []
     parts = [line.split(":", 2) for line in lines]

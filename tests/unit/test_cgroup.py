@@ -20,12 +20,14 @@ class Tree:
 
     def put(self, place: str, **files: str) -> None:
         """Write files, "__" in their names for "."."""
+        cgroup._folders.cache_clear()  # folders are looked up once per process
         folder = self.root / place
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (folder / name.replace("__", ".")).write_text(text + "\n")
 
     def be_in(self, *lines: str) -> None:
+        cgroup._folders.cache_clear()
         self.own.write_text("\n".join(lines) + "\n")
 
 
