@@ -11,9 +11,10 @@ import time
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 import immunodose as imd
-from immunodose.immune_agent_antigen import AntigenRates, PlainAntigen
+from immunodose import _core
 from immunodose.immune_agent_cells import ImmuneRows, Phenotype
 from immunodose.immune_agent_model import AgentModel
 from immunodose.immune_agent_tissue import Tissue
@@ -25,6 +26,39 @@ PACKING = 0.5
 REACH_UM = RADIUS_UM + 3.75 + 1.0
 # T cells of the set t_and_nk_agents, which kill 0.1 per day so that targets are left after a month.
 T_CELL = Phenotype(10.0, 2.0, 25.0, 10.0, 0.1, 0.2, 0.0, 0.0, 0, 0, 0.0)
+
+
+class Antigen:
+    """MHC-I under damage, and how well T cells see each cell: the kernels of `immune_response`."""
+
+    def __init__(self, dose_Gy: Any, baseline: Any, time_d: Any, n_threads: int) -> None:
+        ds = xr.Dataset(
+            {
+                "absorbed_dose": (("cell", "emission"), dose_Gy[:, None]),
+                "mhc1_baseline": ("cell", baseline),
+                "activity_rate_constant": (("nuclide",), [0.1 / 86400.0]),
+            },
+            coords={"emission": ["alpha"]},
+        )
+        mechanism = imd.Mechanism(
+            triggers="damage", weighting="per_gy", spread="none", trex1_window=False
+        )
+        self.signals = SignalModel.prepare(
+            ds, parameters={"tumor": "b16k1"}, mechanism=mechanism, n_threads=n_threads,
+            with_ifn_gamma=False,
+        )  # fmt: skip
+        self.signals.start(time_d)
+        self.susceptibility = np.zeros(baseline.size, dtype=np.float32)
+        self.n_threads = n_threads
+
+    def advance(self, j: int) -> None:
+        """Advance the signals by one step, then see the complexes."""
+        self.signals.advance(j)
+        _core.immune.susceptibility(
+            pmhc=self.signals.pmhc, pdl1_fold=None, at_least=0, half=3.0, power=2.0,
+            proofread=1.0, free_share=1.0, pdl1_half=1.0, pdl1_power=1.0, recognition=None,
+            out=self.susceptibility, n_threads=self.n_threads,
+        )  # fmt: skip
 
 
 def scene(n_tumor: int, n_cells: int, n_steps: int, n_threads: int) -> tuple[AgentModel, Any]:
@@ -48,12 +82,7 @@ def scene(n_tumor: int, n_cells: int, n_steps: int, n_threads: int) -> tuple[Age
     immune = ImmuneRows((T_CELL,), REACH_UM, 8, n_threads)
     immune.add(at[draw.integers(0, n, n_cells)], 0)
     model = AgentModel(tumor, immune, Tissue.around(at, 2.0 * REACH_UM), at, course)
-    memory = 0.1 * (np.exp(-0.1 * time_d) - np.exp(-0.2 * time_d))[None, :] / 0.1
-    antigen = PlainAntigen(
-        AntigenRates(0.6, 1.5, 1.0, 3.0, 1.0, 1e-3, 3.0, 2.0),
-        dose[order][None, :].astype(np.float32),
-        draw.lognormal(8.0, 1.0, n).astype(np.float32), memory, time_d, n_threads,
-    )  # fmt: skip
+    antigen = Antigen(dose[order], draw.lognormal(8.0, 1.0, n), time_d, n_threads)
     return model, antigen
 
 
@@ -91,8 +120,9 @@ def plain(options: argparse.Namespace) -> dict[str, Any]:
         "contact_fraction": counts.contact_fraction,
         "ns_per_tumor_cell_step": 1e9 * row["antigen_cpu_s"] / (n * options.steps),
         "ns_per_t_cell_step": 1e9 * rest / (options.cells * options.steps),
-        # Dose, baseline, induction in and out, susceptibility out (and its line in), next event.
-        "bytes_per_cell_step": 28.0,
+        # Dose, baseline, inducibility, route, assembly, MHC-I in and out, response, complexes out;
+        # complexes in, susceptibility out; next event.
+        "bytes_per_cell_step": 48.0,
     }
     return row
 

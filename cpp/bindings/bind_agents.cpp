@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include <pybind11/stl.h>
 
-#include "immunodose/immune/agent_antigen.hpp"
 #include "immunodose/immune/agent_bins.hpp"
 #include "immunodose/immune/agent_cells.hpp"
 #include "immunodose/immune/agent_tumor.hpp"
@@ -178,21 +177,6 @@ py::array_t<float> bind_daughters(const Floats& x_um, const Floats& y_um, const 
   return adopt(std::move(places), {static_cast<py::ssize_t>(rows.size()), 3});
 }
 
-void bind_step_antigen(const Floats& dose_Gy, const Floats& baseline, Floats& induction,
-                       Floats& susceptibility_per_d, const DoubleArray& memory_before,
-                       const DoubleArray& memory_after, double duration_d, double turnover_per_d,
-                       double half_dose_Gy, int induction_power, double gain, double complexes,
-                       double half_complexes, int complexes_power, double hit_per_d,
-                       int n_threads) {
-  const AntigenCells cells{read(dose_Gy), read(baseline), changed(induction),
-                           changed(susceptibility_per_d)};
-  const AntigenStep step{view(memory_before), view(memory_after), duration_d, turnover_per_d,
-                         half_dose_Gy,        induction_power,    gain,       complexes,
-                         half_complexes,      complexes_power,    hit_per_d,  n_threads};
-  const py::gil_scoped_release release;
-  step_antigen(cells, step, python_stop_poll());
-}
-
 void register_tumor(py::module_& immune) {
   immune.def("step_tumor_cells", &bind_step_tumor, py::arg("id").noconvert(),
              py::arg("target_x_um").noconvert(), py::arg("state").noconvert(),
@@ -216,13 +200,6 @@ void register_tumor(py::module_& immune) {
              py::arg("radius_um").noconvert(), py::arg("id").noconvert(), py::arg("bin_low_um"),
              py::arg("bin_edge_um"), py::arg("n_bins"), py::arg("mothers").noconvert(),
              py::arg("overlap"), py::arg("n_tries"), py::arg("root"), py::arg("step"));
-  immune.def("step_antigen", &bind_step_antigen, py::arg("dose_Gy").noconvert(),
-             py::arg("baseline").noconvert(), py::arg("induction").noconvert(),
-             py::arg("susceptibility_per_d").noconvert(), py::arg("memory_before"),
-             py::arg("memory_after"), py::arg("duration_d"), py::arg("turnover_per_d"),
-             py::arg("half_dose_Gy"), py::arg("induction_power"), py::arg("gain"),
-             py::arg("complexes"), py::arg("half_complexes"), py::arg("complexes_power"),
-             py::arg("hit_per_d"), py::arg("n_threads"));
 }
 
 }  // namespace

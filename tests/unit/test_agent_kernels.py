@@ -281,35 +281,6 @@ def test_daughters_lie_where_there_is_room() -> None:
     np.testing.assert_allclose(np.linalg.norm(places[placed] - mother, axis=1), 10.0, rtol=1e-5)
 
 
-@pytest.mark.parametrize("powers", [(1, 2), (2, 1), (3, 4), (5, 8), (8, 6), (6, 7), (7, 3), (4, 5)])
-def test_antigen_steps_equal_the_formulas(powers: tuple[int, int]) -> None:
-    draw = np.random.default_rng(1)
-    n = 1003
-    dose = draw.gamma(1.0, 2.0, (2, n)).astype(np.float32)
-    baseline = draw.lognormal(8.0, 1.0, n).astype(np.float32)
-    q = draw.random(n).astype(np.float32)
-    start = q.astype(np.float64)
-    out = np.zeros(n, np.float32)
-    _core.immune.step_antigen(
-        dose, baseline, q, out, memory_before=[0.5, 0.1], memory_after=[0.4, 0.2], duration_d=0.04,
-        turnover_per_d=0.6, half_dose_Gy=1.5, induction_power=powers[0], gain=2.0, complexes=1e-3,
-        half_complexes=3.0, complexes_power=powers[1], hit_per_d=2.0, n_threads=2,
-    )  # fmt: skip
-
-    def hill(x: np.ndarray, half: float, power: int) -> np.ndarray:
-        return x**power / (x**power + half**power)
-
-    before = hill(0.5 * dose[0].astype(float) + 0.1 * dose[1], 1.5, powers[0])
-    after = hill(0.4 * dose[0].astype(float) + 0.2 * dose[1], 1.5, powers[0])
-    k = 0.6 * 0.04
-    decay = np.exp(-k)
-    fresh = 1.0 - (1.0 - decay) / k
-    expected = decay * start + (1.0 - decay - fresh) * before + fresh * after
-    np.testing.assert_allclose(q, expected, rtol=2e-6)
-    pmhc = 1e-3 * baseline.astype(float) * (1.0 + 2.0 * expected)
-    np.testing.assert_allclose(out, 2.0 * hill(pmhc, 3.0, powers[1]), rtol=2e-5)
-
-
 def test_kernels_refuse_what_does_not_fit() -> None:
     given = scene(1)
     given["susceptibility"] = [given["susceptibility"][0][:-1]] * 2

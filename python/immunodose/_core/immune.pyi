@@ -287,21 +287,3 @@ def daughter_places(
     root: int,
     step: int,
 ) -> _Floats: ...
-def step_antigen(
-    dose_Gy: _Floats,
-    baseline: _Floats,
-    induction: _Floats,
-    susceptibility_per_d: _Floats,
-    memory_before: npt.ArrayLike,
-    memory_after: npt.ArrayLike,
-    duration_d: float,
-    turnover_per_d: float,
-    half_dose_Gy: float,
-    induction_power: int,
-    gain: float,
-    complexes: float,
-    half_complexes: float,
-    complexes_power: int,
-    hit_per_d: float,
-    n_threads: int,
-) -> None: ...
