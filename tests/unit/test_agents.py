@@ -126,7 +126,7 @@ STILL = Phenotype(400.0, 5.0, 25.0, 0.5, 1.0, 0.0, 0.0, 0.0, 0, 0, 0.0)
 
 
 def mean_field_kills(k: float, dwell: float, search: float, e: float, time_d: float) -> float:
-    """Share of cells killed while targets are always in reach (Eq. 15)."""
+    """Share of cells killed while targets are always in reach (Eq. 14)."""
     contact = 1.0 / (1440.0 / dwell + k)
     return e * k * contact / (contact + search / 1440.0) * time_d
 
